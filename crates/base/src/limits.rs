@@ -1,0 +1,66 @@
+//! Every bound of the program, with its reason beside it. A queue, retry, body, cache or loop without a constant here
+//! (or a configuration key whose default is here) is a bug.
+
+use std::time::Duration;
+
+/// Longest key of a row, in bytes, with its table's number. It fits a page of every engine we run on, and PostgreSQL's
+/// B-tree (2.7 KB) by far. Room and user ids are at most 255 bytes, so keys hold interned numbers or hashes of them.
+pub const KEY_BYTES: usize = 256;
+
+/// Largest value, in bytes: an event of 65,535 bytes and what is kept with it
+/// (<https://spec.matrix.org/v1.19/client-server-api/#size-limits>), and small enough that sled keeps it in its log.
+pub const VALUE_BYTES: usize = 96 * 1024;
+
+/// Largest batch, in bytes of keys and values: a group must fit into memory several times over on a 1 GB machine.
+pub const BATCH_BYTES: usize = 8 * 1024 * 1024;
+
+/// What a group commit aims at, in bytes: past it, a group takes no further batch. sled holds a process-wide lock while
+/// it applies a group, so every reader waits for as long as a group lasts.
+pub const GROUP_BYTES: usize = 1024 * 1024;
+
+/// Most batches in one group commit: 256 producers made groups of 150, so this is never the limit but in a burst of
+/// tiny batches, where it bounds how long the first of them waits.
+pub const GROUP_BATCHES: usize = 1024;
+
+/// Most batches waiting for the group-commit writer. Past it, `commit` itself waits: the writer is the bottleneck and
+/// a longer queue only adds delay. At 1.7 KB a batch these are 7 MB.
+pub const WAITING_BATCHES: usize = 4096;
+
+/// Most bytes of batches waiting for the group-commit writer, so that few large batches are bounded as well.
+pub const WAITING_BYTES: usize = 64 * 1024 * 1024;
+
+/// Most rows that one page of a scan returns, whatever was asked: 10,000 rows of 1 KB are 10 MB.
+pub const SCAN_ROWS: usize = 10_000;
+
+/// Most bytes that one page of a scan returns (the row that crosses the line is still returned).
+pub const SCAN_BYTES: usize = 8 * 1024 * 1024;
+
+/// Most entries that a reader is handed at once.
+pub const READER_BATCH_ENTRIES: usize = 1_000;
+
+/// Failures of one log entry before a reader sets it aside.
+pub const READER_ATTEMPTS: u32 = 3;
+
+/// Crashes of the process with one log entry in flight before a reader sets it aside. At the second, because the start
+/// after it is the third, and by then the service must be back.
+pub const READER_CRASHES: u32 = 2;
+
+/// The wait after a reader's first failure; short, because most failures are a blip.
+pub const READER_RETRY_FIRST: Duration = Duration::from_millis(100);
+
+/// The longest wait of a reader whose handler keeps failing: long enough to spare the other side, short enough that
+/// nobody has to restart the server after the repair.
+pub const READER_RETRY_MOST: Duration = Duration::from_secs(60);
+
+/// How long a lease lasts without renewal. The work of a dead node is taken over after this.
+pub const LEASE_TTL: Duration = Duration::from_secs(15);
+
+/// Free disk below which writes are refused: a journal and a compaction must still find room, or the engine poisons
+/// itself and the server has to be restarted.
+pub const DISK_RESERVE_BYTES: u64 = 128 * 1024 * 1024;
+
+/// Largest blob, in bytes: what the largest upload that an operator may allow needs, and no more than a `u32` holds.
+pub const BLOB_BYTES: u64 = 4 * 1024 * 1024 * 1024 - 1;
+
+/// How long a blob without references is kept: an upload commits its reference within a request's lifetime.
+pub const BLOB_GRACE: Duration = Duration::from_secs(60 * 60);
