@@ -1,1 +1,31 @@
-//! Storage.
+//! Ordered key-value engines, atomic batches with preconditions, the log, readers and leases, blobs, backup.
+//!
+//! **Invariant.** Nothing here knows what a message, a room or a user is. There is one write path, [`Engine::commit`]:
+//! a [`Batch`] of puts, deletes and log appends under preconditions, all or nothing, durable when it returns.
+//!
+//! Where to go: [`table`] is the catalogue, [`key`] the codec of keys, [`record`] that of values; [`engine`] the contract
+//! and its engines; [`store`] opens one.
+
+pub mod batch;
+mod directory;
+mod disk;
+pub mod engine;
+pub mod error;
+mod high_water;
+pub mod key;
+pub mod log;
+mod open;
+pub mod options;
+pub mod record;
+pub mod store;
+pub mod table;
+
+pub use batch::{Batch, Committed, Kind, Precondition, Stamp, Template, Version, split_stamp};
+pub use engine::memory::{Faults, MemoryDisk};
+pub use engine::{Direction, Engine, HeadWatch, Health, Page, Row, Stored};
+pub use error::{Error, OpenError};
+pub use key::{Key, KeyParts, KeyRange, KeyWriter};
+pub use log::LogEntry;
+pub use options::{EngineChoice, OnLoss, StoreOptions, Tuning};
+pub use record::{NoPrevious, Record, RecordError};
+pub use store::Store;

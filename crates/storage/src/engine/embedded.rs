@@ -1,0 +1,114 @@
+//! The default engine: fjall, one keyspace. `STORAGE.md`'s measurements chose it and its settings; why they are what
+//! they are stands beside each.
+
+use std::io;
+use std::ops::{Bound, ControlFlow};
+use std::path::Path;
+
+use bytes::Bytes;
+use fjall::{Database, Guard, Keyspace, KeyspaceCreateOptions, PersistMode};
+
+use crate::engine::local::{Kv, WriteFailure};
+use crate::engine::{Direction, EngineStat};
+use crate::error::{Error, OpenError};
+use crate::key::KeyRange;
+use crate::options::Tuning;
+
+/// All journals together: they are replayed at every open, so this bounds how long an open takes.
+const JOURNAL_BYTES: u64 = 256 << 20;
+/// Threads for flushes and compactions: two keep up with the writer on two cores.
+const WORKERS: usize = 2;
+
+/// fjall as an ordered map.
+pub(crate) struct Embedded {
+    rows: Keyspace,
+    database: Database,
+}
+
+impl std::fmt::Debug for Embedded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("embedded (fjall)")
+    }
+}
+
+impl Embedded {
+    /// Opens the database in `path`, or makes it.
+    pub(crate) fn open(path: &Path, tuning: &Tuning) -> Result<Self, OpenError> {
+        let damaged = |error: fjall::Error| match error {
+            fjall::Error::Locked => OpenError::InUse { path: path.to_owned(), pid: None },
+            fjall::Error::Io(source) => OpenError::Io { doing: format!("opening {}", path.display()), source },
+            other => OpenError::Damaged { path: path.to_owned(), what: other.to_string() },
+        };
+        let database = Database::builder(path)
+            .cache_size(tuning.cache_bytes)
+            .max_journaling_size(JOURNAL_BYTES)
+            .worker_threads(WORKERS)
+            .open()
+            .map_err(damaged)?;
+        let options = || KeyspaceCreateOptions::default().max_memtable_size(tuning.memtable_bytes);
+        // One keyspace for all tables: an idle keyspace would pin the journals of the busy ones.
+        let rows = database.keyspace("rows", options).map_err(damaged)?;
+        Ok(Self { rows, database })
+    }
+}
+
+fn read_failure(error: &fjall::Error) -> Error {
+    Error::Read { reason: error.to_string() }
+}
+
+impl Kv for Embedded {
+    fn name(&self) -> &'static str {
+        "embedded"
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Error> {
+        self.rows.get(key).map(|found| found.map(Bytes::from)).map_err(|error| read_failure(&error))
+    }
+
+    fn scan(
+        &self,
+        range: &KeyRange,
+        direction: Direction,
+        visit: &mut dyn FnMut(Bytes, Bytes) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        let bounds = (Bound::Included(&range.start[..]), Bound::Excluded(&range.end[..]));
+        let mut rows = self.rows.range::<&[u8], _>(bounds);
+        let mut next = || match direction {
+            Direction::Forward => rows.next(),
+            Direction::Backward => rows.next_back(),
+        };
+        while let Some(guard) = next() {
+            let (key, value) = Guard::into_inner(guard).map_err(|error| read_failure(&error))?;
+            if visit(key.into(), value.into()).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&self, rows: Vec<(Bytes, Option<Vec<u8>>)>) -> Result<(), WriteFailure> {
+        let mut batch = self.database.batch().durability(Some(PersistMode::SyncData));
+        for (key, value) in rows {
+            match value {
+                Some(value) => batch.insert(&self.rows, key, value),
+                None => batch.remove(&self.rows, key),
+            }
+        }
+        batch.commit().map_err(|error| match error {
+            fjall::Error::Io(error) if error.kind() == io::ErrorKind::StorageFull => {
+                WriteFailure::Full(error.to_string())
+            }
+            other => WriteFailure::Fatal(other.to_string()),
+        })
+    }
+
+    fn stat(&self) -> EngineStat {
+        let details = vec![
+            ("journals".to_owned(), self.database.journal_count().to_string()),
+            ("journal_bytes".to_owned(), self.database.journal_disk_space().unwrap_or_default().to_string()),
+            ("flushes_waiting".to_owned(), self.database.outstanding_flushes().to_string()),
+            ("compactions_running".to_owned(), self.database.active_compactions().to_string()),
+        ];
+        EngineStat { bytes_on_disk: self.database.disk_space().unwrap_or_default(), details }
+    }
+}

@@ -1,0 +1,105 @@
+//! The catalogue of tables: every table's number, name and owner, in one place. A table that is not here cannot be
+//! written; a number is never given twice, also not after its table is gone.
+//!
+//! To add a table: a constant and a line in [`CATALOGUE`]; what a row means is the owner's business.
+
+/// The number of a table: the first byte of its rows' keys in an embedded engine, part of the table's name in SQL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TableId(pub u8);
+
+/// What the engine knows of its own data: format, store id, number of the last commit.
+pub const META: TableId = TableId(1);
+/// The last position of each partition of the log.
+pub const HEAD: TableId = TableId(2);
+/// The log: partition, position → kind and payload.
+pub const LOG: TableId = TableId(3);
+/// How far each reader has come: name, partition → position.
+pub const CURSOR: TableId = TableId(4);
+/// Log entries that a reader could not process: name, partition, position → why.
+pub const QUARANTINE: TableId = TableId(5);
+/// Who holds a lease until when: name → holder.
+pub const LEASE: TableId = TableId(6);
+/// The fencing number of a lease, changed only when the holder changes: name → number.
+pub const FENCE: TableId = TableId(7);
+/// Blobs on disk: content hash → size and number of references.
+pub const BLOB: TableId = TableId(8);
+/// Who refers to a blob: content hash, referrer → nothing.
+pub const BLOB_REFERENCE: TableId = TableId(9);
+
+/// One line of the catalogue.
+#[derive(Clone, Copy, Debug)]
+pub struct TableEntry {
+    /// The number; never reused.
+    pub id: TableId,
+    /// The name, for people and for SQL: lower case and underscores.
+    pub name: &'static str,
+    /// The crate that alone writes it.
+    pub owner: &'static str,
+    /// Whether only the engine itself writes it; a batch that tries is refused.
+    pub engine_only: bool,
+}
+
+const fn entry(id: TableId, name: &'static str, owner: &'static str) -> TableEntry {
+    TableEntry { id, name, owner, engine_only: false }
+}
+
+const fn engine_entry(id: TableId, name: &'static str) -> TableEntry {
+    TableEntry { id, name, owner: "storage", engine_only: true }
+}
+
+/// Every table there is, in order of its number.
+pub const CATALOGUE: &[TableEntry] = &[
+    engine_entry(META, "meta"),
+    engine_entry(HEAD, "head"),
+    engine_entry(LOG, "log"),
+    entry(CURSOR, "cursor", "storage"),
+    entry(QUARANTINE, "quarantine", "storage"),
+    entry(LEASE, "lease", "storage"),
+    entry(FENCE, "fence", "storage"),
+    entry(BLOB, "blob", "storage"),
+    entry(BLOB_REFERENCE, "blob_reference", "storage"),
+];
+
+/// Tables for the suites of this and other crates; no server ever writes them.
+pub const TEST: TableId = TableId(255);
+
+const TEST_ENTRY: TableEntry = entry(TEST, "test", "storage");
+
+impl TableId {
+    /// This table's line in the catalogue.
+    pub fn entry(self) -> Option<&'static TableEntry> {
+        if self == TEST {
+            return Some(&TEST_ENTRY);
+        }
+        CATALOGUE.iter().find(|entry| entry.id == self)
+    }
+}
+
+/// All tables, the suites' one included: what an engine makes room for.
+pub fn all() -> impl Iterator<Item = &'static TableEntry> {
+    CATALOGUE.iter().chain([&TEST_ENTRY])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_names_are_given_once_and_in_order() {
+        let ids: Vec<TableId> = all().map(|entry| entry.id).collect();
+        assert!(ids.is_sorted_by(|a, b| a < b), "{ids:?}");
+        let mut names: Vec<&str> = all().map(|entry| entry.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), ids.len());
+    }
+
+    #[test]
+    fn names_are_fit_for_sql_and_owners_are_crates() {
+        let crates = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+        for entry in all() {
+            assert!(entry.name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{}", entry.name);
+            assert!(std::path::Path::new(crates).join(entry.owner).is_dir(), "{} has no owner", entry.name);
+        }
+    }
+}

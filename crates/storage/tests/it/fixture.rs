@@ -1,0 +1,64 @@
+//! Stores to test with: each engine in a folder or on a disk of its own, closed and opened again as often as a test likes.
+
+use std::path::Path;
+
+use base::{Partition, Random};
+use storage::table::TEST;
+use storage::{EngineChoice, Faults, Key, Kind, MemoryDisk, Store, StoreOptions};
+use tempfile::TempDir;
+
+/// A kind of log entry that means nothing.
+pub const KIND: Kind = Kind(7);
+/// The partition that every store has.
+pub const P0: Partition = Partition(0);
+
+/// An engine and the place where its data lies.
+pub struct Fixture {
+    pub options: StoreOptions,
+    /// Removed when the fixture goes.
+    folder: TempDir,
+}
+
+impl Fixture {
+    pub fn new(engine: EngineChoice) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut options = StoreOptions::new(folder.path().join("data"), engine);
+        // A test must run on a nearly full machine too, and 100 stores at once fit into its memory.
+        options.tuning.disk_reserve_bytes = 0;
+        options.tuning.cache_bytes = 8 << 20;
+        options.tuning.memtable_bytes = 4 << 20;
+        options.random = Random::seeded(1);
+        Self { options, folder }
+    }
+
+    pub fn memory() -> Self {
+        Self::new(EngineChoice::Memory { disk: MemoryDisk::faulty(Random::seeded(2), Faults::default()) })
+    }
+
+    pub fn embedded() -> Self {
+        Self::new(EngineChoice::Embedded)
+    }
+
+    pub fn sled() -> Self {
+        Self::new(EngineChoice::Sled)
+    }
+
+    pub async fn open(&self) -> Store {
+        Store::open(self.options.clone()).await.unwrap()
+    }
+
+    /// A folder for whatever else the test writes.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+/// Closes a store and lets its directory go.
+pub async fn close(store: Store) {
+    store.close().await;
+}
+
+/// A key of the suites' table.
+pub fn key(number: u64) -> Key {
+    Key::of(TEST, &number)
+}
