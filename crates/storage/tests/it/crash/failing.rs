@@ -1,0 +1,1 @@
+//! A disk that becomes full, and one whose fsync fails.
