@@ -18,11 +18,11 @@ use super::workload::{Event, LARGE, RUN_BITS, SMALL};
 const PLAN: &str = "HOLDFAST_CRASH_PLAN";
 const PRODUCERS: u16 = 64;
 /// Where the acknowledgements go when they are to go down a pipe.
-pub const STDOUT: &str = "/proc/self/fd/1";
+pub(crate) const STDOUT: &str = "/proc/self/fd/1";
 
 /// Which bodies the events have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Bodies {
+pub(crate) enum Bodies {
     Small,
     /// One in ten near the largest size.
     Mixed,
@@ -30,7 +30,7 @@ pub enum Bodies {
 
 /// The engines that keep files of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Files {
+pub(crate) enum Files {
     Embedded,
     Sled,
 }
@@ -44,7 +44,7 @@ impl Files {
     }
 
     /// How the paths of the files end in which the engine keeps its log.
-    pub fn log_suffix(self) -> &'static str {
+    pub(crate) fn log_suffix(self) -> &'static str {
         match self {
             Self::Embedded => ".jnl",
             Self::Sled => "/db",
@@ -54,23 +54,23 @@ impl Files {
 
 /// What the child is to do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Plan {
-    pub engine: Files,
-    pub data_dir: PathBuf,
+pub(crate) struct Plan {
+    pub(crate) engine: Files,
+    pub(crate) data_dir: PathBuf,
     /// Where acknowledgements are reported.
-    pub reports: PathBuf,
+    pub(crate) reports: PathBuf,
     /// Numbers the runs on one store, so that no two write the same event.
-    pub run: u32,
+    pub(crate) run: u32,
     /// Events in each session; the store is closed and opened again between two, and abandoned after the last.
-    pub events: u32,
-    pub sessions: u32,
-    pub bodies: Bodies,
-    pub memtable_bytes: u64,
+    pub(crate) events: u32,
+    pub(crate) sessions: u32,
+    pub(crate) bodies: Bodies,
+    pub(crate) memtable_bytes: u64,
 }
 
 impl Plan {
     /// Writes small events until killed, acknowledging on standard output.
-    pub fn endless(engine: Files, data_dir: &Path) -> Self {
+    pub(crate) fn endless(engine: Files, data_dir: &Path) -> Self {
         Self {
             engine,
             data_dir: data_dir.to_owned(),
@@ -84,7 +84,7 @@ impl Plan {
     }
 
     /// What the store is opened with, by the child and by whoever checks it.
-    pub fn options(&self) -> StoreOptions {
+    pub(crate) fn options(&self) -> StoreOptions {
         let mut options = StoreOptions::new(&self.data_dir, self.engine.choice());
         options.tuning.disk_reserve_bytes = 0;
         options.tuning.cache_bytes = 16 << 20;
@@ -93,7 +93,7 @@ impl Plan {
     }
 
     /// The command that carries the plan out.
-    pub fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command
             .args(["--exact", "crash::child::carries_out_its_plan", "--ignored", "--nocapture", "--test-threads=1"])
@@ -103,7 +103,7 @@ impl Plan {
     }
 
     /// Starts it.
-    pub fn start(&self) -> Child {
+    pub(crate) fn start(&self) -> Child {
         self.command().spawn().unwrap()
     }
 }
@@ -188,6 +188,6 @@ async fn after_a_refusal(store: &Store, mut ledger: Ledger, reports: &File) {
     let last = ledger.write_one_more(store, 1).await;
     report(reports, &format!("again {}\n", last.map_or_else(|error| error, |()| "written".to_owned())));
     report(reports, &format!("health {:?}\n", store.health()));
-    let reads = ledger.check(store).await;
-    report(reports, &format!("reads {}\n", reads.map_or_else(|error| error, |_| "whole".to_owned())));
+    let reads = ledger.check_reads(store).await;
+    report(reports, &format!("reads {}\n", reads.map_or_else(|error| error, |()| "whole".to_owned())));
 }

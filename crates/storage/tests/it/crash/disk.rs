@@ -16,7 +16,7 @@ const SECTOR: u64 = 512;
 
 /// What of the writes that were not fsynced reaches the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unsynced {
+pub(crate) enum Unsynced {
     /// Nothing of them.
     Lost,
     /// The first ones, the last of these only up to a sector.
@@ -84,23 +84,23 @@ struct FileState {
 
 /// The disk while the recording is played.
 #[derive(Default)]
-pub struct Disk {
+pub(crate) struct Disk {
     files: BTreeMap<String, FileState>,
     directories: BTreeSet<String>,
     played: usize,
-    pub syncs: usize,
-    pub renames: usize,
+    pub(crate) syncs: usize,
+    pub(crate) renames: usize,
 }
 
 /// What is on the disk after the cut.
-pub struct Image {
+pub(crate) struct Image {
     files: BTreeMap<String, Content>,
     directories: BTreeSet<String>,
 }
 
 impl Disk {
     /// Plays the next record.
-    pub fn play(&mut self, recording: &Recording) {
+    pub(crate) fn play(&mut self, recording: &Recording) {
         let number = self.played;
         self.played += 1;
         let mut change = |path: &String, change| {
@@ -151,7 +151,7 @@ impl Disk {
     }
 
     /// Cuts the power now.
-    pub fn cut(&self, recording: &Recording, unsynced: Unsynced, random: &Random) -> Image {
+    pub(crate) fn cut(&self, recording: &Recording, unsynced: Unsynced, random: &Random) -> Image {
         let pending: BTreeSet<usize> =
             self.files.values().flat_map(|file| file.pending.iter().map(|(number, _)| *number)).collect();
         let last = pending.iter().nth(usize::try_from(random.below(pending.len() as u64)).unwrap()).copied();
@@ -217,7 +217,7 @@ fn flip(content: &mut Content, file: &FileState, recording: &Recording, random: 
 
 impl Image {
     /// Writes what lies below `from` into the folder `to`.
-    pub fn put(&self, from: &str, to: &Path) {
+    pub(crate) fn put(&self, from: &str, to: &Path) {
         for directory in self.directories.iter().filter(|path| path.as_str() == from || path.starts_with(&format!("{from}/"))) {
             fs::create_dir_all(to.join(directory[from.len()..].trim_start_matches('/'))).unwrap();
         }
@@ -229,7 +229,7 @@ impl Image {
     }
 
     /// Whether the folder `disk` holds just this, byte for byte: nothing was changed past the recorder.
-    pub fn compare(&self, disk: &Path) -> Result<(), String> {
+    pub(crate) fn compare(&self, disk: &Path) -> Result<(), String> {
         let mut found = 0;
         let mut folders = vec![disk.to_owned()];
         while let Some(folder) = folders.pop() {

@@ -14,21 +14,21 @@ use super::workload::{Event, P0};
 
 /// An event that was acknowledged, with what the acknowledgement said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Acknowledged {
-    pub event: Event,
-    pub version: u64,
-    pub position: u64,
+pub(crate) struct Acknowledged {
+    pub(crate) event: Event,
+    pub(crate) version: u64,
+    pub(crate) position: u64,
 }
 
 impl Acknowledged {
     /// The line a child reports.
-    pub fn to_line(self) -> String {
+    pub(crate) fn to_line(self) -> String {
         let Self { event: Event { producer, number, body_bytes }, version, position } = self;
         format!("ack {producer} {number} {body_bytes} {version} {position} .\n")
     }
 
     /// Reads a line; `None` for any other, and for one that was cut off by the kill.
-    pub fn from_line(line: &str) -> Option<Self> {
+    pub(crate) fn from_line(line: &str) -> Option<Self> {
         let mut words = line.split(' ');
         let (Some("ack"), Some(producer), Some(number), Some(body_bytes), Some(version), Some(position), Some(".")) = (
             words.next(),
@@ -66,15 +66,15 @@ impl Digest {
 
 /// What a check has read.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Checked {
-    pub acknowledged: usize,
-    pub events: usize,
-    pub rows: usize,
+pub(crate) struct Checked {
+    pub(crate) acknowledged: usize,
+    pub(crate) events: usize,
+    pub(crate) rows: usize,
 }
 
 /// The acknowledgements seen and the state that the log comes to.
 #[derive(Default)]
-pub struct Ledger {
+pub(crate) struct Ledger {
     acknowledged: Vec<Acknowledged>,
     log: Vec<(Event, u64)>,
     rows: BTreeMap<Key, Digest>,
@@ -82,18 +82,18 @@ pub struct Ledger {
 
 impl Ledger {
     /// Takes note of an acknowledgement.
-    pub fn acknowledge(&mut self, acknowledged: Acknowledged) {
+    pub(crate) fn acknowledge(&mut self, acknowledged: Acknowledged) {
         self.acknowledged.push(acknowledged);
     }
 
     /// How many were acknowledged.
-    pub fn acknowledged(&self) -> usize {
+    pub(crate) fn acknowledged(&self) -> usize {
         self.acknowledged.len()
     }
 
     /// Checks that `store` holds every acknowledged event and nothing but whole ones. A ledger may be used again after
     /// more was written: what it has replayed must then still be there.
-    pub async fn check(&mut self, store: &Store) -> Result<Checked, String> {
+    pub(crate) async fn check(&mut self, store: &Store) -> Result<Checked, String> {
         self.replay(store).await?;
         for Acknowledged { event, version, position } in &self.acknowledged {
             let slot = usize::try_from(*position).unwrap_or_default().wrapping_sub(1);
@@ -192,8 +192,24 @@ impl Ledger {
         Ok(())
     }
 
+    /// Checks that every acknowledged event can be read while the store takes no writes. Rows that later events change
+    /// are left out: sled shows the group that failed, although it is not durable.
+    pub(crate) async fn check_reads(&self, store: &Store) -> Result<(), String> {
+        for Acknowledged { event, position, .. } in &self.acknowledged {
+            let rows = event.rows(Position(*position));
+            let lasting = rows.into_iter().filter(|(key, _)| !matches!(key.row().first(), Some(b't' | b'c')));
+            for (key, value) in lasting {
+                let found = store.get(&key).await.map_err(text)?.map(|stored| stored.value);
+                if found != value {
+                    return Err(format!("{key} is {found:?}, not {value:?}"));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Writes one more event, as the proof that the store still takes writes.
-    pub async fn write_one_more(&mut self, store: &Store, number: u32) -> Result<(), String> {
+    pub(crate) async fn write_one_more(&mut self, store: &Store, number: u32) -> Result<(), String> {
         let event = Event { producer: u16::MAX, number, body_bytes: 100 };
         let committed = store.commit(event.batch()).await.map_err(text)?;
         let position = committed.positions.first().copied().unwrap_or_default().0;

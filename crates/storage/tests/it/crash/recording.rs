@@ -11,7 +11,7 @@ use super::child::Plan;
 
 /// What happened below the folder. Paths are relative to it; bytes lie in the recording.
 #[derive(Clone, Debug)]
-pub enum Happened {
+pub(crate) enum Happened {
     Write { path: String, offset: u64, bytes: Range<usize> },
     Truncate { path: String, length: u64 },
     Grow { path: String, length: u64 },
@@ -24,14 +24,14 @@ pub enum Happened {
 }
 
 /// A folder with a store and the shim's recording of it.
-pub struct Recorder {
+pub(crate) struct Recorder {
     folder: TempDir,
     shim: PathBuf,
 }
 
 impl Recorder {
     /// Builds the shim; `None` when there is no C compiler.
-    pub fn new() -> Option<Self> {
+    pub(crate) fn new() -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let shim = folder.path().join("shim.so");
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/crash/shim.c");
@@ -48,28 +48,28 @@ impl Recorder {
     }
 
     /// The folder whose changes are recorded.
-    pub fn disk(&self) -> PathBuf {
+    pub(crate) fn disk(&self) -> PathBuf {
         // The shim compares paths without symbolic links.
         self.folder.path().canonicalize().unwrap().join("disk")
     }
 
     /// The data directory in it.
-    pub fn data_dir(&self) -> PathBuf {
+    pub(crate) fn data_dir(&self) -> PathBuf {
         self.disk().join("data")
     }
 
     /// Where a child under the shim reports, so that reports and writes are recorded in one order.
-    pub fn reports(&self) -> PathBuf {
+    pub(crate) fn reports(&self) -> PathBuf {
         self.disk().join("reports")
     }
 
     /// A folder that is not recorded.
-    pub fn scratch(&self) -> &Path {
+    pub(crate) fn scratch(&self) -> &Path {
         self.folder.path()
     }
 
     /// Carries the plan out under the shim, `settings` being its further variables.
-    pub fn run(&self, plan: &Plan, settings: &[(&str, &str)]) -> ExitStatus {
+    pub(crate) fn run(&self, plan: &Plan, settings: &[(&str, &str)]) -> ExitStatus {
         let mut command = plan.command();
         command.env("LD_PRELOAD", &self.shim);
         command.env("HOLDFAST_SHIM_ROOT", self.disk()).env("HOLDFAST_SHIM_LOG", self.folder.path().join("recording"));
@@ -80,7 +80,7 @@ impl Recorder {
     }
 
     /// What was recorded.
-    pub fn read(&self) -> Recording {
+    pub(crate) fn read(&self) -> Recording {
         let bytes = fs::read(self.folder.path().join("recording")).unwrap_or_default();
         let mut happened = Vec::new();
         let mut at = 0;
@@ -92,14 +92,14 @@ impl Recorder {
 }
 
 /// Everything that happened, in order.
-pub struct Recording {
+pub(crate) struct Recording {
     bytes: Vec<u8>,
-    pub happened: Vec<Happened>,
+    pub(crate) happened: Vec<Happened>,
 }
 
 impl Recording {
     /// The bytes that a write wrote.
-    pub fn bytes(&self, range: &Range<usize>) -> &[u8] {
+    pub(crate) fn bytes(&self, range: &Range<usize>) -> &[u8] {
         &self.bytes[range.clone()]
     }
 }

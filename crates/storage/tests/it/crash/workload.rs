@@ -8,25 +8,25 @@ use storage::table::TEST;
 use storage::{Batch, Key, KeyParts, KeyWriter, Kind, Template};
 
 /// The partition that every store has.
-pub const P0: Partition = Partition(0);
+pub(crate) const P0: Partition = Partition(0);
 /// The kind of the events' log entries.
-pub const EVENT: Kind = Kind(7);
+pub(crate) const EVENT: Kind = Kind(7);
 /// A body of the usual size.
-pub const SMALL: u32 = 1_200;
+pub(crate) const SMALL: u32 = 1_200;
 /// A body near the largest size an event may have.
-pub const LARGE: u32 = 60_000;
+pub(crate) const LARGE: u32 = 60_000;
 /// An event removes the transaction row that its producer wrote so many events before.
 const KEPT_TRANSACTIONS: u32 = 16;
 /// Events of one producer before another run of it begins: the top bits number the run.
-pub const RUN_BITS: u32 = 20;
+pub(crate) const RUN_BITS: u32 = 20;
 const MEMBERS: u64 = 5;
 
 /// One event, named by who wrote it and its number there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Event {
-    pub producer: u16,
-    pub number: u32,
-    pub body_bytes: u32,
+pub(crate) struct Event {
+    pub(crate) producer: u16,
+    pub(crate) number: u32,
+    pub(crate) body_bytes: u32,
 }
 
 impl Event {
@@ -41,7 +41,7 @@ impl Event {
     }
 
     /// What the log entry says of the event: enough to make it again.
-    pub fn payload(self) -> Bytes {
+    pub(crate) fn payload(self) -> Bytes {
         let mut payload = Vec::with_capacity(10);
         payload.put_u16(self.producer);
         payload.put_u32(self.number);
@@ -50,7 +50,7 @@ impl Event {
     }
 
     /// Reads a payload back.
-    pub fn from_payload(payload: &[u8]) -> Option<Self> {
+    pub(crate) fn from_payload(payload: &[u8]) -> Option<Self> {
         let (producer, rest) = payload.split_first_chunk()?;
         let (number, rest) = rest.split_first_chunk()?;
         let body_bytes = rest.try_into().ok()?;
@@ -62,7 +62,7 @@ impl Event {
     }
 
     /// The event's id.
-    pub fn id(self) -> [u8; 32] {
+    pub(crate) fn id(self) -> [u8; 32] {
         let mut id = [0; 32];
         for (lane, chunk) in (10..).zip(id.chunks_exact_mut(8)) {
             chunk.copy_from_slice(&self.mix(lane).to_le_bytes());
@@ -71,14 +71,14 @@ impl Event {
     }
 
     /// The room: half the traffic goes to 20 rooms, the rest to 2,000.
-    pub fn room(self) -> u32 {
+    pub(crate) fn room(self) -> u32 {
         let draw = self.mix(1);
         let room = if draw & 1 == 0 { draw / 2 % 20 } else { 20 + draw / 2 % 2_000 };
         u32::try_from(room).unwrap_or_default()
     }
 
     /// Five members of the room, no two alike.
-    pub fn users(self) -> [u32; 5] {
+    pub(crate) fn users(self) -> [u32; 5] {
         let mut users = [0; 5];
         for (slot, user) in (0..MEMBERS).zip(&mut users) {
             *user = u32::try_from(self.mix(20 + slot) % 1_000 * MEMBERS + slot).unwrap_or_default();
@@ -110,7 +110,7 @@ impl Event {
     }
 
     /// The event itself.
-    pub fn body(self) -> Vec<u8> {
+    pub(crate) fn body(self) -> Vec<u8> {
         self.text(1, self.body_bytes)
     }
 
@@ -129,12 +129,12 @@ impl Event {
     }
 
     /// The key of the event's body.
-    pub fn body_key(self) -> Key {
+    pub(crate) fn body_key(self) -> Key {
         Key::of(TEST, &(b'e', self.id()))
     }
 
     /// The batch: eleven rows written, one removed, two of them required to be new.
-    pub fn batch(self) -> Batch {
+    pub(crate) fn batch(self) -> Batch {
         let mut batch = Batch::new();
         let stamp = batch.append(P0, EVENT, self.payload());
         let stamped = |parts: (u8, u32)| KeyWriter::new(TEST).part(&parts).stamp(stamp).template();
@@ -157,7 +157,7 @@ impl Event {
     }
 
     /// The rows that the batch comes to when its log entry got `position`; `None` for the one removed.
-    pub fn rows(self, position: Position) -> Vec<(Key, Option<Bytes>)> {
+    pub(crate) fn rows(self, position: Position) -> Vec<(Key, Option<Bytes>)> {
         let (id, room) = (self.id(), self.room());
         let plain = |parts: (u8, u32, Position), value: Vec<u8>| (Key::of(TEST, &parts), Some(value.into()));
         let mut counter = self.payload().to_vec();
@@ -176,6 +176,6 @@ impl Event {
 }
 
 /// The key prefix of a room's timeline, for scans.
-pub fn timeline(room: u32) -> impl KeyParts {
+pub(crate) fn timeline(room: u32) -> impl KeyParts {
     (b'r', room)
 }
