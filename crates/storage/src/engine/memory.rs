@@ -110,18 +110,9 @@ impl MemoryDisk {
         self.lock().files.get(name).cloned()
     }
 
-    /// Writes (`None`: removes) a small file outside the engine.
-    pub(crate) fn write_file(&self, name: &str, bytes: Option<Vec<u8>>) {
-        let mut disk = self.lock();
-        match bytes {
-            Some(bytes) => disk.files.insert(name.to_owned(), bytes),
-            None => disk.files.remove(name),
-        };
-    }
-
-    /// The names of the small files that begin with `prefix`.
-    pub(crate) fn file_names(&self, prefix: &str) -> Vec<String> {
-        self.lock().files.keys().filter(|name| name.starts_with(prefix)).cloned().collect()
+    /// Writes a small file outside the engine.
+    pub(crate) fn write_file(&self, name: &str, bytes: Vec<u8>) {
+        self.lock().files.insert(name.to_owned(), bytes);
     }
 
     fn lock(&self) -> MutexGuard<'_, Disk> {
