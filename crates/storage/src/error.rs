@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use base::Partition;
 
+use crate::blob::BlobHash;
 use crate::key::Key;
 use crate::record::RecordError;
 
@@ -42,6 +43,12 @@ pub enum Error {
         partition: Partition,
         /// How many there are.
         partitions: u16,
+    },
+    /// A blob was to be referred to that is not there.
+    #[error("there is no blob {hash}")]
+    NoSuchBlob {
+        /// Its hash.
+        hash: BlobHash,
     },
     /// A stamp stands for no append of its batch.
     #[error("a stamp belongs to another batch")]

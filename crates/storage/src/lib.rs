@@ -7,6 +7,7 @@
 //! and its engines; [`store`] opens one.
 
 pub mod batch;
+pub mod blob;
 mod directory;
 mod disk;
 pub mod engine;
@@ -23,6 +24,7 @@ pub mod store;
 pub mod table;
 
 pub use batch::{Batch, Committed, Kind, Precondition, Stamp, Template, Version, split_stamp};
+pub use blob::{BlobHash, Blobs};
 pub use engine::memory::{Faults, MemoryDisk};
 pub use engine::{Direction, Engine, HeadWatch, Health, Page, Row, Stored};
 pub use error::{Error, OpenError};
