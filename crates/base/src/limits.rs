@@ -68,9 +68,13 @@ pub const BLOB_GRACE: Duration = Duration::from_secs(60 * 60);
 /// Largest configuration file or file with a secret, in bytes: a thousand times what people write, and no device file.
 pub const CONFIG_BYTES: u64 = 1024 * 1024;
 
-/// Most connections from clients and servers at once, where the process has descriptors enough.
-/// It bounds memory: a task and its buffers for each.
+/// Most connections from clients and servers at once, where the process has descriptors enough. It bounds the memory
+/// that tasks and buffers of idle connections take.
 pub const CONNECTIONS: usize = 20_000;
+
+/// Descriptors that the process asks for at its start, within what the operating system allows it: [`CONNECTIONS`] in,
+/// as many out, and what storage opens.
+pub const DESCRIPTORS: u64 = 65_536;
 
 /// Descriptors kept from connections: for storage (the engine's open files), outgoing connections and the log.
 pub const RESERVED_DESCRIPTORS: u64 = 512;
@@ -107,9 +111,6 @@ pub const REQUEST_BYTES: usize = 10 * 1024 * 1024;
 
 /// The pause after a connection could not be accepted (no descriptors left): a try at once would fail as well.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// Connections that the operating system keeps for us before they are accepted.
-pub const ACCEPT_BACKLOG: u32 = 1024;
 
 /// How long requests in flight may take after the server was asked to stop. Container runtimes kill after 10 s, and
 /// storage must be closed before.
