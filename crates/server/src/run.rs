@@ -21,7 +21,10 @@ use crate::signals;
 pub enum Error {
     /// Something that the configuration names cannot be used.
     #[error("{0}")]
-    Configuration(#[from] Problems),
+    Configuration(Problems),
+    /// An address cannot be bound, now: later it may be free.
+    #[error("{0}")]
+    Listen(Problems),
     /// A listener's task ended without being asked to: a bug of ours.
     #[error("a listener ended by itself, so the server stopped")]
     ListenerEnded,
@@ -36,9 +39,9 @@ pub enum Error {
 /// When it cannot start, or ended without being asked to.
 pub async fn run(loaded: Loaded, clock: Clock) -> Result<(), Error> {
     let stop = signals::watch().map_err(|error| Error::System("watch for signals", error))?;
-    let certificates = preflight::check(&loaded)?;
+    let certificates = preflight::check(&loaded).map_err(Error::Configuration)?;
     // Before the storage: a port in use most often means that the server runs already, and says so better than a lock.
-    let listeners = bind(&loaded, certificates).await?;
+    let listeners = bind(&loaded, certificates).await.map_err(Error::Listen)?;
     let server = Server::open(loaded, clock);
     let outcome = server.serve(listeners, stop).await;
     server.close();
@@ -54,7 +57,8 @@ struct Server {
 }
 
 impl Server {
-    /// Opens what the configuration names. Listeners are bound and nothing is accepted yet, so this may take its time.
+    /// Opens what requests are answered from, lowest first. Listeners are bound and nothing is accepted yet, so this may
+    /// take its time.
     fn open(loaded: Loaded, clock: Clock) -> Self {
         let (health, watch) = health::channel();
         Self { loaded, clock, health, state: AppState { health: watch } }
@@ -90,7 +94,7 @@ impl Server {
         outcome
     }
 
-    /// Closes what was opened.
+    /// Closes what was opened, in the reverse order. No request is in flight any more.
     fn close(self) {
         drop(self.state);
         drop(self.health);

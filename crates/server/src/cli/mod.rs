@@ -19,7 +19,7 @@ const CONFIGURATION_WRONG: u8 = 78;
 
 /// A Matrix homeserver.
 #[derive(Debug, Parser)]
-#[command(name = "holdfast", version, about)]
+#[command(name = "holdfast", version)]
 struct Cli {
     /// The configuration file. Without one, `localhost` is served on 127.0.0.1:8008 with data in ./holdfast-data.
     #[arg(long, value_name = "FILE", env = "HOLDFAST_CONFIG", global = true)]
@@ -87,16 +87,11 @@ fn run_command(cli: &Cli) -> Result<(), Failure> {
 fn report(failure: &Failure) -> ExitCode {
     let mut out = io::stderr().lock();
     // Where standard error is closed, the exit code has to do.
+    for line in failure.to_string().lines() {
+        let _ = writeln!(out, "holdfast: {line}");
+    }
     match failure {
-        Failure::Configuration(problems) => {
-            for problem in problems.iter() {
-                let _ = writeln!(out, "holdfast: {problem}");
-            }
-            ExitCode::from(CONFIGURATION_WRONG)
-        }
-        other => {
-            let _ = writeln!(out, "holdfast: {other}");
-            ExitCode::FAILURE
-        }
+        Failure::Configuration(_) => ExitCode::from(CONFIGURATION_WRONG),
+        Failure::Run(_) | Failure::Output(_) => ExitCode::FAILURE,
     }
 }

@@ -71,7 +71,7 @@ pub static KEYS: &[Key] = &[
     secret("storage.url", Shape::Text, None, "an address that starts with postgres:// or postgresql://"),
     key("storage.url_file", Shape::Path, None, "a file that holds the address"),
     key("registration.mode", Shape::Text, Some("\"closed\""), "\"closed\", \"token\" or \"open\""),
-    secret("registration.tokens", Shape::Texts, Some("[]"), "a list of 1 to 64 of A-Z a-z 0-9 . _ ~ - each"),
+    secret("registration.tokens", Shape::Texts, Some("[]"), "a list of texts of 1 to 64 of A-Z a-z 0-9 . _ ~ -"),
     secret("registration.shared_secret", Shape::Text, None, "a text that is not empty"),
     key("registration.shared_secret_file", Shape::Path, None, "a file that holds the secret"),
     key("federation.enabled", Shape::Boolean, Some("true"), "true or false"),

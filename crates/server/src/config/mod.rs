@@ -1,8 +1,8 @@
 //! The configuration: defaults, laid over by a TOML file, laid over by the environment, checked as a whole before any of
 //! it applies. Every problem is found at once and says where it is and what is allowed.
 //!
-//! **Invariant.** Nothing but this folder reads the configuration file or a `HOLDFAST_` variable, and nothing here starts
-//! anything. The list of keys is [`keys`]; the typed result is [`Config`].
+//! **Invariant.** Nothing but this folder reads the configuration file or the variable of a key, and nothing here starts
+//! anything. The list of keys is [`KEYS`]; the typed result is [`Config`].
 
 mod keys;
 mod layer;

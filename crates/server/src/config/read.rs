@@ -91,7 +91,7 @@ impl Reader<'_> {
             let Some(listener) = reader.listener(place) else { continue };
             let address = listener.address;
             if address.port() != 0 && listeners.iter().any(|earlier| earlier.address == address) {
-                self.wrong("listen[].address", place, format!("is {address} a second time"));
+                self.problems.add(format!("`listen[].address` {place} is {address}, as of an earlier listener"));
             }
             listeners.push(listener);
         }

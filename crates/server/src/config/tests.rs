@@ -144,7 +144,7 @@ fn wrong_types_and_values_say_what_is_allowed() {
         ),
         (
             "listen = [{ address = \"[::1]:1\" }, { address = \"[::1]:1\" }]",
-            "`listen[].address` at holdfast.toml:2 is [::1]:1 a second time",
+            "`listen[].address` at holdfast.toml:2 is [::1]:1, as of an earlier listener",
         ),
         ("appservices = [1]", "`appservices` at holdfast.toml:2 holds an integer; it must be a list"),
         ("data_dir = \"\"", "`data_dir` at holdfast.toml:2 is empty; it must be a directory"),

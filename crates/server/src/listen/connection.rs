@@ -18,7 +18,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
 use super::accept::Serving;
-use super::tls;
+use super::tls::HTTP2;
 
 /// A connection and what it needs.
 pub(super) struct Connection {
@@ -37,14 +37,17 @@ impl Connection {
         tokio::select! {
             biased;
             () = cut.started() => tracing::debug!(peer = %self.peer, "a connection was cut"),
-            () = self.serve(stream) => {}
+            // Boxed apart, so that a plain connection does not take the room of a TLS one for as long as it lasts.
+            () = async {
+                match &self.tls {
+                    None => Box::pin(self.http1(stream)).await,
+                    Some(tls) => Box::pin(self.tls(tls, stream)).await,
+                }
+            } => {}
         }
     }
 
-    async fn serve(&self, stream: TcpStream) {
-        let Some(tls) = &self.tls else {
-            return self.http1(stream).await;
-        };
+    async fn tls(&self, tls: &TlsAcceptor, stream: TcpStream) {
         let mut stop = self.serving.stop.clone();
         let handshake = self.serving.clock.timeout(limits::TLS_HANDSHAKE_TIMEOUT, tls.accept(stream));
         let outcome = tokio::select! {
@@ -53,14 +56,16 @@ impl Connection {
             outcome = handshake => outcome,
         };
         match outcome {
-            Some(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(tls::HTTP2) => self.http2(stream).await,
-            Some(Ok(stream)) => self.http1(stream).await,
+            Some(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(HTTP2) => {
+                Box::pin(self.http2(stream)).await;
+            }
+            Some(Ok(stream)) => Box::pin(self.http1(stream)).await,
             Some(Err(error)) => tracing::debug!(peer = %self.peer, %error, "a TLS handshake failed"),
             None => tracing::debug!(peer = %self.peer, "a TLS handshake took too long"),
         }
     }
 
-    async fn http1(&self, stream: impl AsyncRead + AsyncWrite + Unpin + 'static) {
+    pub(super) async fn http1(&self, stream: impl AsyncRead + AsyncWrite + Unpin + 'static) {
         let service = TowerToHyperService::new(self.serving.router.clone());
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -71,7 +76,7 @@ impl Connection {
         self.drive(connection).await;
     }
 
-    async fn http2(&self, stream: impl AsyncRead + AsyncWrite + Unpin + 'static) {
+    pub(super) async fn http2(&self, stream: impl AsyncRead + AsyncWrite + Unpin + 'static) {
         let inner = TowerToHyperService::new(self.serving.router.clone());
         let has_asked = Arc::new(AtomicBool::new(false));
         let asked = Arc::clone(&has_asked);

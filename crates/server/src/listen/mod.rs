@@ -9,5 +9,8 @@ mod connection;
 mod descriptors;
 pub(crate) mod tls;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use accept::{Gate, Serving};
 pub(crate) use bind::{Listener, bind};

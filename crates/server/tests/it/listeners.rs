@@ -42,8 +42,8 @@ fn the_first_answer_comes_soon_after_the_start() {
         assert_eq!(ask(connect(server.address(0)), "GET", "/health").status, 200);
         took.push(clock.monotonic().since(before));
     }
-    // The best of five, because other tests keep the machine busy meanwhile; unoptimised builds are given more.
-    let allowed = Duration::from_millis(if cfg!(debug_assertions) { 400 } else { 100 });
+    // The best of five, because other tests keep the machine busy meanwhile.
+    let allowed = Duration::from_millis(100);
     let best = took.iter().min().expect("five starts");
     assert!(*best < allowed, "the best of five starts took {best:?}: {took:?}");
 }
@@ -143,7 +143,7 @@ fn a_port_in_use_is_named_with_what_to_do() {
     let config = format!("server_name = \"a\"\n[[listen]]\naddress = \"{address}\"\n");
     std::fs::write(folder.path().join("holdfast.toml"), config).expect("a configuration file");
     let output = harness::output(harness::command(folder.path()).args(["serve", "--config", "holdfast.toml"]));
-    assert_eq!(output.status.code(), Some(78));
+    assert_eq!(output.status.code(), Some(1), "later the port may be free, so trying again can help");
     let errors = harness::errors(&output);
     assert!(errors.contains(&format!("cannot listen on {address} (at holdfast.toml:2)")), "{errors}");
     assert!(errors.contains("is in use by another program"), "{errors}");

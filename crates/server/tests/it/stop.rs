@@ -1,12 +1,14 @@
 //! Stopping: what is in flight is finished, what is idle is not waited for, and nothing lasts for ever.
 
 use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
 use base::{Clock, limits};
 use rustix::process::Signal;
 
-use crate::harness::{Server, answer, ask, connect};
+use crate::harness::{FREE_PORT, PATIENCE, Server, answer, ask, connect, folder};
 
 #[test]
 fn a_signal_stops_an_idle_server_at_once() {
@@ -38,13 +40,11 @@ fn a_request_in_flight_is_answered_before_the_server_ends() {
         assert_eq!(ask(connect(address), "GET", "/health").status, 200);
     }
     server.signal(Signal::TERM);
-    while !server.log().contains("stopping;") {
+    while TcpStream::connect(address).is_ok() {
         std::thread::yield_now();
     }
     stream.write_all(b"host\r\n\r\n").expect("the other half");
-    let answer = answer(stream);
-    assert_eq!(answer.status, 200);
-    assert!(answer.head.contains("connection: close"), "{}", answer.head);
+    assert_eq!(answer(stream).status, 200);
     assert_eq!(server.ended().code(), Some(0));
 }
 
@@ -84,4 +84,23 @@ fn a_second_signal_ends_the_server_at_once() {
     assert_eq!(server.ended().code(), Some(130));
     let took = clock.monotonic().since(before);
     assert!(took < limits::STOP_TIMEOUT / 2, "stopping took {took:?}");
+}
+
+#[test]
+fn the_service_manager_learns_of_start_and_stop() {
+    let folder = folder();
+    let path = folder.path().join("notify");
+    let manager = UnixDatagram::bind(&path).expect("a socket");
+    manager.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let receive = || {
+        let mut buffer = [0; 256];
+        let length = manager.recv(&mut buffer).expect("a message");
+        String::from_utf8_lossy(&buffer[..length]).trim_end().to_owned()
+    };
+    let socket = path.to_string_lossy().into_owned();
+    let server = Server::start(folder, "", &[("HOLDFAST_LISTEN", FREE_PORT), ("NOTIFY_SOCKET", &socket)], 1);
+    assert_eq!(receive(), "READY=1");
+    server.signal(Signal::TERM);
+    assert_eq!(receive(), "STOPPING=1");
+    assert_eq!(server.ended().code(), Some(0));
 }
