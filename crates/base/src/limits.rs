@@ -115,3 +115,6 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long requests in flight may take after the server was asked to stop. Container runtimes kill after 10 s, and
 /// storage must be closed before.
 pub const STOP_TIMEOUT: Duration = Duration::from_secs(6);
+
+/// How long connections that were cut may take to let go of what they use: they have nothing to wait for.
+pub const CUT_TIMEOUT: Duration = Duration::from_millis(500);

@@ -91,6 +91,8 @@ impl Server {
             tracing::warn!(connections = late, "requests in flight took too long and were cut");
         }
         cut_trigger.start();
+        // Their handlers must be gone before what they use is closed.
+        gate.emptied(&self.clock, limits::CUT_TIMEOUT).await;
         outcome
     }
 

@@ -6,6 +6,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use base::shutdown::Shutdown;
 use base::{limits, task};
 use hyper::rt::Executor;
 use hyper::server::conn::{http1, http2};
@@ -84,7 +85,7 @@ impl Connection {
             asked.store(true, Ordering::Relaxed);
             inner.call(request)
         });
-        let connection = http2::Builder::new(Tasks)
+        let connection = http2::Builder::new(Tasks { cut: self.serving.cut.clone() })
             .timer(TokioTimer::new())
             .max_concurrent_streams(limits::HTTP2_STREAMS)
             .max_header_list_size(u32::try_from(limits::HTTP_HEAD_BYTES).unwrap_or(u32::MAX))
@@ -126,9 +127,11 @@ impl Connection {
     }
 }
 
-/// Runs HTTP/2's streams as tasks of ours.
+/// Runs HTTP/2's streams as tasks of ours, which end with their connection when it is cut.
 #[derive(Clone)]
-struct Tasks;
+struct Tasks {
+    cut: Shutdown,
+}
 
 impl<F> Executor<F> for Tasks
 where
@@ -136,6 +139,13 @@ where
     F::Output: Send + 'static,
 {
     fn execute(&self, future: F) {
-        task::spawn(future);
+        let mut cut = self.cut.clone();
+        task::spawn(async move {
+            tokio::select! {
+                biased;
+                () = cut.started() => {}
+                _ = future => {}
+            }
+        });
     }
 }

@@ -10,6 +10,7 @@ use base::shutdown::{self, ShutdownTrigger};
 use base::{Clock, limits, task};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 
 use super::connection::Connection;
@@ -132,4 +133,39 @@ async fn who_does_not_finish_a_handshake_is_sent_away() {
     let lasted = lasts(&fixture.serving.clock, connection.run(server)).await;
     assert_eq!(lasted.as_secs(), limits::TLS_HANDSHAKE_TIMEOUT.as_secs());
     drop(silent);
+}
+
+/// Tells that it was dropped.
+struct Guard(mpsc::Sender<&'static str>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let _ = self.0.try_send("dropped");
+    }
+}
+
+#[tokio::test]
+async fn handlers_end_with_the_connection_that_is_cut() {
+    let (sender, mut events) = mpsc::channel(2);
+    let handler = async move || {
+        let guard = Guard(sender);
+        let _ = guard.0.try_send("entered");
+        std::future::pending::<&'static str>().await
+    };
+    let mut fixture = Fixture::new(1);
+    fixture.serving.router = Router::new().route("/", get(handler));
+    let (mut client, server) = tokio::io::duplex(1 << 16);
+    // HTTP/2's greeting, empty settings, and GET / as fields of its static table (RFC 7541, appendix A).
+    client.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.expect("a greeting");
+    client.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await.expect("settings");
+    client.write_all(&[0, 0, 6, 1, 5, 0, 0, 0, 1, 0x82, 0x86, 0x84, 0x01, 1, b'x']).await.expect("a head");
+
+    let connection = fixture.connection();
+    let serving = task::spawn(async move { connection.http2(server).await });
+    assert_eq!(events.recv().await, Some("entered"));
+    fixture.cut.start();
+    let clock = Clock::system();
+    let event = clock.timeout(Duration::from_secs(10), events.recv()).await;
+    assert_eq!(event, Some(Some("dropped")), "the handler outlived the cut");
+    serving.abort();
 }
