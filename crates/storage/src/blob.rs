@@ -308,12 +308,8 @@ impl Blobs {
         .await
     }
 
-    pub(crate) fn folder(&self) -> &Path {
-        &self.folder
-    }
-
     /// `blobs/3f/3f…`: a first level of 256 folders keeps each small.
-    pub(crate) fn path(&self, hash: BlobHash) -> PathBuf {
+    fn path(&self, hash: BlobHash) -> PathBuf {
         path_in(&self.folder, hash)
     }
 
@@ -398,7 +394,7 @@ pub(crate) fn path_in(folder: &Path, hash: BlobHash) -> PathBuf {
 }
 
 /// Gives the file `new` the name `path` as well, durably. A file that already has it is the same content.
-pub(crate) fn link_durably(new: &Path, path: &Path) -> io::Result<()> {
+fn link_durably(new: &Path, path: &Path) -> io::Result<()> {
     let Some(folder) = path.parent() else { return Ok(()) };
     make_directory(folder)?;
     match fs::hard_link(new, path) {

@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use crate::log::LogEntry;
 
 mod in_flight;
-mod progress;
+pub(crate) mod progress;
 pub mod quarantine;
 mod run;
 

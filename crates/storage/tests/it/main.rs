@@ -5,3 +5,5 @@ mod blobs;
 mod conformance;
 mod fixture;
 mod readers;
+mod simulation;
+mod upkeep;
