@@ -1,6 +1,7 @@
 //! The life of the server: check everything, bind, open, serve, and on a signal the same way back.
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::sync::Arc;
 
 use base::shutdown::{self, Shutdown};
@@ -8,9 +9,12 @@ use base::{Clock, limits, task};
 use futures_util::future::select_all;
 use rustls::ServerConfig;
 use sd_notify::NotifyState;
+use storage::{OnLoss, OpenError, Store};
 
 use crate::config::{Loaded, Problems};
-use crate::health::{self, HealthReporter};
+use crate::control::ControlSocket;
+use crate::data;
+use crate::health::HealthWatch;
 use crate::http::{self, AppState};
 use crate::listen::{self, Gate, Listener, Serving};
 use crate::preflight;
@@ -25,6 +29,12 @@ pub enum Error {
     /// An address cannot be bound, now: later it may be free.
     #[error("{0}")]
     Listen(Problems),
+    /// The store cannot be opened.
+    #[error("{0}")]
+    Storage(#[from] OpenError),
+    /// The disk failed under the store: nothing more may be written, so the process must end and be started again.
+    #[error("the storage failed, so the server stopped: {0}")]
+    StorageFailed(String),
     /// A listener's task ended without being asked to: a bug of ours.
     #[error("a listener ended by itself, so the server stopped")]
     ListenerEnded,
@@ -37,14 +47,14 @@ pub enum Error {
 ///
 /// # Errors
 /// When it cannot start, or ended without being asked to.
-pub async fn run(loaded: Loaded, clock: Clock) -> Result<(), Error> {
+pub async fn run(loaded: Loaded, on_loss: OnLoss, clock: Clock) -> Result<(), Error> {
     let stop = signals::watch().map_err(|error| Error::System("watch for signals", error))?;
     let certificates = preflight::check(&loaded).map_err(Error::Configuration)?;
     // Before the storage: a port in use most often means that the server runs already, and says so better than a lock.
     let listeners = bind(&loaded, certificates).await.map_err(Error::Listen)?;
-    let server = Server::open(loaded, clock);
+    let server = Server::open(loaded, on_loss, clock).await?;
     let outcome = server.serve(listeners, stop).await;
-    server.close();
+    server.close().await;
     outcome
 }
 
@@ -52,16 +62,22 @@ pub async fn run(loaded: Loaded, clock: Clock) -> Result<(), Error> {
 struct Server {
     loaded: Loaded,
     clock: Clock,
-    health: HealthReporter,
+    store: Arc<Store>,
+    /// `None` for a store without a data directory.
+    control: Option<ControlSocket>,
     state: AppState,
 }
 
 impl Server {
     /// Opens what requests are answered from, lowest first. Listeners are bound and nothing is accepted yet, so this may
     /// take its time.
-    fn open(loaded: Loaded, clock: Clock) -> Self {
-        let (health, watch) = health::channel();
-        Self { loaded, clock, health, state: AppState { health: watch } }
+    async fn open(loaded: Loaded, on_loss: OnLoss, clock: Clock) -> Result<Self, Error> {
+        let mut options = data::options(&loaded.config, on_loss);
+        options.clock = clock.clone();
+        let store = Arc::new(Store::open(options).await?);
+        let control = store.data_dir().and_then(|data_dir| open_control(data_dir, &store));
+        let health = HealthWatch::of(&store);
+        Ok(Self { loaded, clock, store, control, state: AppState { health } })
     }
 
     /// Answers requests until `stop`, then finishes those in flight.
@@ -79,9 +95,11 @@ impl Server {
         self.announce(&listeners);
         let loops: Vec<_> =
             listeners.into_iter().map(|listener| task::spawn(listener.accept(serving.clone()))).collect();
+        let mut health = self.state.health.clone();
         let outcome = tokio::select! {
             () = stop.started() => Ok(()),
             _ = select_all(loops) => Err(Error::ListenerEnded),
+            reason = health.failed() => Err(Error::StorageFailed(reason)),
         };
 
         notify(NotifyState::Stopping);
@@ -97,9 +115,10 @@ impl Server {
     }
 
     /// Closes what was opened, in the reverse order. No request is in flight any more.
-    fn close(self) {
+    async fn close(self) {
         drop(self.state);
-        drop(self.health);
+        drop(self.control);
+        self.store.close().await;
         tracing::info!("stopped");
     }
 
@@ -114,6 +133,13 @@ impl Server {
         let _ = out.flush();
         notify(NotifyState::Ready);
     }
+}
+
+/// The control socket. Without it the server still does all that it is there for.
+fn open_control(data_dir: &Path, store: &Arc<Store>) -> Option<ControlSocket> {
+    ControlSocket::open(data_dir, Arc::clone(store))
+        .inspect_err(|error| tracing::warn!(%error, "`holdfast storage` cannot ask this server: no control socket"))
+        .ok()
 }
 
 async fn bind(loaded: &Loaded, certificates: Vec<Option<Arc<ServerConfig>>>) -> Result<Vec<Listener>, Problems> {

@@ -39,6 +39,11 @@ impl Store {
         Ok(Self { engine: opened.engine, directory: opened.directory, options, replays: watch::Sender::new(0) })
     }
 
+    /// Whether there is a store in `data_dir`.
+    pub fn is_in(data_dir: &Path) -> bool {
+        Directory::is_in(data_dir)
+    }
+
     /// The engine, for what this type does not offer.
     pub fn engine(&self) -> &Arc<dyn Engine> {
         &self.engine

@@ -3,12 +3,14 @@
 mod config_check;
 mod config_show;
 mod serve;
+mod storage;
 
 use std::env;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use ::storage::OnLoss;
 use clap::{Parser, Subcommand};
 
 use crate::config::{self, Problems};
@@ -32,10 +34,17 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the server. This is what happens without a command, too.
-    Serve,
+    Serve {
+        /// Start although acknowledged data is missing. The server says so itself when it is needed; what is missing is lost.
+        #[arg(long)]
+        accept_loss: bool,
+    },
     /// Look at the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Look after what the server keeps.
+    #[command(subcommand)]
+    Storage(storage::StorageCommand),
 }
 
 #[derive(Debug, Subcommand)]
@@ -53,6 +62,8 @@ enum Failure {
     Configuration(#[from] Problems),
     #[error("{0}")]
     Run(run::Error),
+    #[error("{0}")]
+    Storage(#[from] storage::StorageFailure),
     #[error("cannot write the output: {0}")]
     Output(#[from] io::Error),
 }
@@ -76,8 +87,10 @@ pub fn main() -> ExitCode {
 
 fn run_command(cli: &Cli) -> Result<(), Failure> {
     let loaded = config::load(cli.config.as_deref(), env::vars_os())?;
-    match cli.command.as_ref().unwrap_or(&Command::Serve) {
-        Command::Serve => serve::run(loaded),
+    match cli.command.as_ref().unwrap_or(&Command::Serve { accept_loss: false }) {
+        Command::Serve { accept_loss: false } => serve::run(loaded, OnLoss::Refuse),
+        Command::Serve { accept_loss: true } => serve::run(loaded, OnLoss::Accept),
+        Command::Storage(command) => storage::run(&loaded, command),
         Command::Config(ConfigCommand::Check) => config_check::run(&loaded),
         Command::Config(ConfigCommand::Show) => config_show::run(&loaded),
     }
@@ -92,6 +105,6 @@ fn report(failure: &Failure) -> ExitCode {
     }
     match failure {
         Failure::Configuration(_) => ExitCode::from(CONFIGURATION_WRONG),
-        Failure::Run(_) | Failure::Output(_) => ExitCode::FAILURE,
+        Failure::Run(_) | Failure::Storage(_) | Failure::Output(_) => ExitCode::FAILURE,
     }
 }

@@ -3,13 +3,14 @@
 use std::env;
 
 use base::Clock;
+use storage::OnLoss;
 use tokio::runtime;
 
 use super::Failure;
 use crate::config::{Loaded, Problems};
 use crate::{logging, run};
 
-pub(super) fn run(loaded: Loaded) -> Result<(), Failure> {
+pub(super) fn run(loaded: Loaded, on_loss: OnLoss) -> Result<(), Failure> {
     let filter = env::var("HOLDFAST_LOG").ok();
     logging::start(filter.as_deref()).map_err(|problem| {
         let mut problems = Problems::default();
@@ -20,7 +21,7 @@ pub(super) fn run(loaded: Loaded) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|error| run::Error::System("start the threads of the server", error))?;
-    let outcome = runtime.block_on(run::run(loaded, Clock::system()));
+    let outcome = runtime.block_on(run::run(loaded, on_loss, Clock::system()));
     // Everything that must be finished is; what is left may be cut.
     runtime.shutdown_background();
     outcome.map_err(Failure::from)

@@ -1,7 +1,8 @@
-//! Whether the server can do its work: one state, set by who notices (the storage), read by `/health`.
+//! Whether the server can do its work, as the store sees it; `/health` answers with it.
 
 pub(crate) mod endpoint;
 
+use storage::Store;
 use tokio::sync::watch;
 
 /// What the server can do at the moment.
@@ -17,33 +18,40 @@ pub enum Health {
     Failed,
 }
 
-/// Sets the health.
-#[derive(Debug)]
-pub struct HealthReporter(watch::Sender<Health>);
-
 /// Follows the health. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct HealthWatch(watch::Receiver<Health>);
-
-/// A reporter, and the handle that follows it; [`Health::Ok`] at first.
-pub fn channel() -> (HealthReporter, HealthWatch) {
-    let (sender, receiver) = watch::channel(Health::Ok);
-    (HealthReporter(sender), HealthWatch(receiver))
-}
-
-impl HealthReporter {
-    /// Says what the server can do from now on.
-    pub fn report(&self, health: Health) {
-        let before = self.0.send_replace(health);
-        if before != health {
-            tracing::warn!(?before, now = ?health, "the server's health changed");
-        }
-    }
-}
+pub struct HealthWatch(watch::Receiver<storage::Health>);
 
 impl HealthWatch {
+    /// The health of a server on `store`.
+    pub fn of(store: &Store) -> Self {
+        Self::following(store.engine().health())
+    }
+
+    /// The health of a server whose store tells its own over `store`.
+    pub fn following(store: watch::Receiver<storage::Health>) -> Self {
+        Self(store)
+    }
+
     /// What the server can do at the moment.
     pub fn current(&self) -> Health {
-        *self.0.borrow()
+        match *self.0.borrow() {
+            storage::Health::Serving => Health::Ok,
+            storage::Health::ReadOnly { .. } => Health::ReadOnly,
+            storage::Health::Failed { .. } => Health::Failed,
+        }
+    }
+
+    /// Waits until the storage has failed for good, and says why.
+    pub async fn failed(&mut self) -> String {
+        loop {
+            if let storage::Health::Failed { reason } = &*self.0.borrow_and_update() {
+                return reason.clone();
+            }
+            if self.0.changed().await.is_err() {
+                // The store is gone, and with it whatever could fail.
+                std::future::pending::<()>().await;
+            }
+        }
     }
 }

@@ -7,9 +7,9 @@ use axum::routing::post;
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 use super::*;
-use crate::health::Health;
 
 async fn ask_router(router: Router, method: &str, path: &str, body: Body) -> (StatusCode, HeaderMap, Value) {
     let request = Request::builder().method(method).uri(path).body(body).expect("a request");
@@ -20,8 +20,12 @@ async fn ask_router(router: Router, method: &str, path: &str, body: Body) -> (St
 }
 
 async fn ask(method: &str, path: &str) -> (StatusCode, HeaderMap, Value) {
-    let (_reporter, health) = health::channel();
-    ask_router(router(AppState { health }), method, path, Body::empty()).await
+    ask_router(router(state(storage::Health::Serving)), method, path, Body::empty()).await
+}
+
+fn state(health: storage::Health) -> AppState {
+    let (_store, watch) = watch::channel(health);
+    AppState { health: HealthWatch::following(watch) }
 }
 
 #[tokio::test]
@@ -36,15 +40,14 @@ async fn the_versions_are_listed_and_browsers_may_read_them() {
 }
 
 #[tokio::test]
-async fn the_health_follows_its_reporter() {
+async fn the_health_is_that_of_the_store() {
+    let reason = || "a reason for operators".to_owned();
     for (health, status, body) in [
-        (Health::Ok, StatusCode::OK, json!({ "status": "ok" })),
-        (Health::ReadOnly, StatusCode::OK, json!({ "status": "read_only" })),
-        (Health::Failed, StatusCode::SERVICE_UNAVAILABLE, json!({ "status": "failed" })),
+        (storage::Health::Serving, StatusCode::OK, json!({ "status": "ok" })),
+        (storage::Health::ReadOnly { reason: reason() }, StatusCode::OK, json!({ "status": "read_only" })),
+        (storage::Health::Failed { reason: reason() }, StatusCode::SERVICE_UNAVAILABLE, json!({ "status": "failed" })),
     ] {
-        let (reporter, watch) = health::channel();
-        reporter.report(health);
-        let answer = ask_router(router(AppState { health: watch }), "GET", "/health", Body::empty()).await;
+        let answer = ask_router(router(state(health)), "GET", "/health", Body::empty()).await;
         assert_eq!((answer.0, answer.2), (status, body));
     }
 }

@@ -40,8 +40,8 @@ pub(crate) struct Server {
     child: Option<Child>,
     stdout: BufReader<ChildStdout>,
     log: PathBuf,
-    /// Kept so that it is removed after the server has ended.
-    _folder: TempDir,
+    /// Kept so that it is removed after the server has ended; `None` where the test keeps it.
+    folder: Option<TempDir>,
     /// The lines it printed when it was ready, one a listener.
     pub(crate) ready: Vec<String>,
 }
@@ -54,12 +54,25 @@ impl Server {
             fs::write(folder.path().join("holdfast.toml"), config).expect("a configuration file");
             command.args(["--config", "holdfast.toml"]);
         }
-        let log = folder.path().join("log");
+        command.envs(variables.iter().copied());
+        let mut server = Self::run(folder.path(), command, listeners);
+        server.folder = Some(folder);
+        server
+    }
+
+    /// Starts a server with the configuration that lies in `folder`, which outlives it, and further `arguments`.
+    pub(crate) fn start_in(folder: &Path, arguments: &[&str], listeners: usize) -> Self {
+        let mut command = command(folder);
+        command.args(["--config", "holdfast.toml"]).args(arguments);
+        Self::run(folder, command, listeners)
+    }
+
+    fn run(folder: &Path, mut command: Command, listeners: usize) -> Self {
+        let log = folder.join("log");
         let stderr = fs::File::create(&log).expect("a file for the log");
-        command.envs(variables.iter().copied()).stdout(Stdio::piped()).stderr(stderr);
-        let mut child = command.spawn().expect("the binary starts");
+        let mut child = command.stdout(Stdio::piped()).stderr(stderr).spawn().expect("the binary starts");
         let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
-        let mut server = Self { child: Some(child), stdout, log, _folder: folder, ready: Vec::new() };
+        let mut server = Self { child: Some(child), stdout, log, folder: None, ready: Vec::new() };
         for _ in 0..listeners {
             let mut line = String::new();
             server.stdout.read_line(&mut line).expect("a line");

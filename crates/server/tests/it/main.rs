@@ -9,3 +9,4 @@ mod documentation;
 mod harness;
 mod listeners;
 mod stop;
+mod storage;
