@@ -1,6 +1,10 @@
 //! The suites of the storage crate that use it from outside.
 
 mod bad_input;
+mod blobs;
 mod conformance;
 mod crash;
 mod fixture;
+mod readers;
+mod simulation;
+mod upkeep;
