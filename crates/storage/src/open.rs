@@ -9,9 +9,9 @@ use tokio::sync::watch;
 use crate::batch::Version;
 use crate::directory::{Directory, FORMAT};
 use crate::disk::FreeSpace;
-use crate::engine::local::{self, COMMIT_ROW, Kv, Local};
+use crate::engine::local::{self, COMMIT_ROW, Kv, Local, SealedRow};
 use crate::engine::memory::{self, Memory};
-use crate::engine::value::seal_versioned;
+use crate::engine::value::Sealer;
 use crate::engine::writer::{Command, GroupWriter, Queue};
 use crate::engine::{Direction, Engine, Health};
 use crate::error::OpenError;
@@ -133,11 +133,11 @@ fn initialise<K: Kv>(kv: &K, parts: &Parts, options: &StoreOptions) -> Result<()
         (PARTITIONS_ROW, u64::from(options.partitions.max(1)).to_be_bytes().to_vec()),
     ];
     rows.extend(parts.id.as_ref().map(|id| (ID_ROW, id.clone().into_bytes())));
-    let mut sealed: Vec<(Bytes, Option<Vec<u8>>)> = rows
+    let mut sealed: Vec<SealedRow> = rows
         .into_iter()
         .map(|(name, value)| {
             let key = meta_key(name).to_bytes();
-            let value = seal_versioned(&key, Version(0), &value);
+            let value = Sealer::default().seal(&key, Version(0), &value);
             (key, Some(value))
         })
         .collect();

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use fjall::{Database, Guard, Keyspace, KeyspaceCreateOptions, PersistMode};
 
-use crate::engine::local::{Kv, WriteFailure};
+use crate::engine::local::{Kv, SealedRow, WriteFailure};
 use crate::engine::{Direction, EngineStat};
 use crate::error::{Error, OpenError};
 use crate::key::KeyRange;
@@ -97,7 +97,7 @@ impl Kv for Embedded {
         Ok(())
     }
 
-    fn write(&self, rows: Vec<(Bytes, Option<Vec<u8>>)>) -> Result<(), WriteFailure> {
+    fn write(&self, rows: Vec<SealedRow>) -> Result<(), WriteFailure> {
         let mut batch = self.database.batch().durability(Some(PersistMode::SyncData));
         for (key, value) in rows {
             match value {

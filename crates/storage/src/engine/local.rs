@@ -37,6 +37,9 @@ pub(crate) enum WriteFailure {
     Fatal(String),
 }
 
+/// A key and its value as stored; `None` removes the row.
+pub(crate) type SealedRow = (Bytes, Option<Bytes>);
+
 /// An ordered map on disk.
 pub(crate) trait Kv: fmt::Debug + Send + Sync + 'static {
     /// The engine's name in the configuration.
@@ -53,9 +56,9 @@ pub(crate) trait Kv: fmt::Debug + Send + Sync + 'static {
         visit: &mut dyn FnMut(Bytes, Bytes) -> ControlFlow<()>,
     ) -> Result<(), Error>;
 
-    /// Writes (`None`: removes) the rows, sorted and each once. All of them are durable when this returns, or none is
+    /// Writes the rows, sorted and each once. All of them are durable when this returns, or none is
     /// after a crash. Only the group-commit writer calls it.
-    fn write(&self, rows: Vec<(Bytes, Option<Vec<u8>>)>) -> Result<(), WriteFailure>;
+    fn write(&self, rows: Vec<SealedRow>) -> Result<(), WriteFailure>;
 
     /// Sizes and counters.
     fn stat(&self) -> EngineStat;

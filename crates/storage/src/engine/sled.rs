@@ -11,7 +11,7 @@ use std::path::Path;
 use bytes::Bytes;
 
 use crate::directory::sync_directory;
-use crate::engine::local::{Kv, WriteFailure};
+use crate::engine::local::{Kv, SealedRow, WriteFailure};
 use crate::engine::{Direction, EngineStat};
 use crate::error::{Error, OpenError};
 use crate::key::KeyRange;
@@ -118,11 +118,11 @@ impl Kv for Sled {
         Ok(())
     }
 
-    fn write(&self, rows: Vec<(Bytes, Option<Vec<u8>>)>) -> Result<(), WriteFailure> {
+    fn write(&self, rows: Vec<SealedRow>) -> Result<(), WriteFailure> {
         let mut batch = ::sled::Batch::default();
         for (key, value) in rows {
             match value {
-                Some(value) => batch.insert(&key[..], value),
+                Some(value) => batch.insert(&key[..], &value[..]),
                 None => batch.remove(&key[..]),
             }
         }

@@ -17,7 +17,7 @@ use crate::disk::FreeSpace;
 use crate::engine::group::{Group, Write, Writes};
 use crate::engine::local::{COMMIT_ROW, Kv, WriteFailure, stored_version};
 use crate::engine::spool::SpoolWriter;
-use crate::engine::value::seal_versioned;
+use crate::engine::value::Sealer;
 use crate::engine::{Change, Health};
 use crate::error::Error;
 use crate::high_water::HighWater;
@@ -235,8 +235,10 @@ impl<K: Kv> GroupWriter<K> {
         let number = Bytes::copy_from_slice(&self.number.to_be_bytes());
         let commit_row = Key::of(META, &String::from(COMMIT_ROW)).to_bytes();
         writes.insert(commit_row, Write { version: Version(self.number), value: Some(number) });
+        let mut sealer = Sealer::default();
         let sealed = writes.iter().map(|(key, write)| {
-            (key.clone(), write.value.as_ref().map(|value| seal_versioned(key, write.version, value)))
+            let value = write.value.as_ref().map(|value| sealer.seal(key, write.version, value));
+            (sealer.copy(key), value)
         });
         if let Err(failure) = self.kv.write(sealed.collect()) {
             let (health, reason) = match failure {

@@ -11,6 +11,7 @@ use storage::{OpenError, Store};
 use super::child::{Files, Plan};
 use super::ledger::{Acknowledged, Ledger};
 use super::random;
+use crate::fixture::copy_folder;
 
 /// What happens to a log whose written part ends at `end`.
 #[derive(Clone, Copy, Debug)]
@@ -142,19 +143,6 @@ fn harm(path: &Path, damage: Damage, random: &Random) {
             let at = end * percent / 100;
             let byte = bytes[usize::try_from(at).unwrap()];
             put(at, 1, &|flipped| flipped[0] = byte ^ 0x10);
-        }
-    }
-}
-
-fn copy_folder(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy_folder(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
         }
     }
 }

@@ -139,20 +139,21 @@ impl Event {
         let stamp = batch.append(P0, EVENT, self.payload());
         let stamped = |parts: (u8, u32)| KeyWriter::new(TEST).part(&parts).stamp(stamp).template();
         let (id, room) = (self.id(), self.room());
-        batch.put(&self.body_key(), self.body());
+        let (body, transaction) = (self.body_key(), self.transaction_key());
+        batch.put(&body, self.body());
         batch.put_template(stamped((b'r', room)), Template::plain(id.to_vec()));
         for user in self.users() {
             batch.put_template(stamped((b'u', user)), Template::plain(id[..8].to_vec()));
         }
         batch.put_template(stamped((b's', room)), Template::plain(self.delta()));
-        batch.put(&self.transaction_key(), id.to_vec());
+        batch.put(&transaction, id.to_vec());
         let counter = Key::of(TEST, &(b'c', room));
         batch.put_template(Template::plain(counter.to_bytes()), Template::with_stamp(self.payload(), stamp));
         if let Some(forgotten) = self.forgotten() {
             batch.delete(&forgotten);
         }
-        batch.require_absent(&self.body_key());
-        batch.require_absent(&self.transaction_key());
+        batch.require_absent(&body);
+        batch.require_absent(&transaction);
         batch
     }
 
