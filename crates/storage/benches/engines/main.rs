@@ -13,7 +13,12 @@
 //! HOLDFAST_BENCH_PARTS      write,read,scale
 //! HOLDFAST_BENCH_POSTGRES   the URL of an empty database: measured as well
 //! ```
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a figure that cannot be taken stops the benchmark")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a figure that cannot be taken stops the benchmark"
+)]
 
 mod measure;
 mod ours;

@@ -8,7 +8,7 @@ use storage::table::TEST;
 use storage::{Direction, EngineChoice, Key, KeyRange, Store, StoreOptions};
 
 use crate::run::Subject;
-use crate::workload::{Event, timeline};
+use crate::workload::Event;
 
 pub(crate) struct Ours(Store);
 
@@ -37,7 +37,7 @@ impl Subject for Ours {
     }
 
     async fn last(&self, room: u32, count: usize) -> Vec<Bytes> {
-        let range = KeyRange::prefix(TEST, &timeline(room));
+        let range = KeyRange::prefix(TEST, &(b'r', room));
         let page = self.0.scan(&range, Direction::Backward, count).await.unwrap();
         page.rows.into_iter().map(|row| row.value).collect()
     }

@@ -15,7 +15,7 @@ use storage::table::TEST;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::run::Subject;
-use crate::workload::{Event, timeline};
+use crate::workload::Event;
 
 /// The settings of `storage`'s own adapters, so that only what lies between differs.
 const CACHE_BYTES: u64 = 256 << 20;
@@ -157,7 +157,7 @@ impl Subject for Raw {
     }
 
     async fn last(&self, room: u32, count: usize) -> Vec<Bytes> {
-        let prefix = Key::of(TEST, &timeline(room));
+        let prefix = Key::of(TEST, &(b'r', room));
         match &self.map {
             Map::Fjall(_, rows) => {
                 let rows = rows.prefix(prefix.as_bytes()).rev().take(count);

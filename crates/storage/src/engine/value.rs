@@ -47,21 +47,8 @@ fn make_room(block: &mut BytesMut, bytes: usize) {
 
 /// The stored form of `value` under `key`, for an engine that keeps versions itself.
 pub(crate) fn seal(key: &[u8], value: &[u8]) -> Vec<u8> {
-    seal_parts(key, &[value])
-}
-
-fn seal_parts(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
-    let mut crc = crc32c::crc32c(key);
-    let mut sealed = Vec::with_capacity(CRC_BYTES + parts.iter().map(|part| part.len()).sum::<usize>());
-    sealed.extend_from_slice(&[0; CRC_BYTES]);
-    for part in parts {
-        crc = crc32c::crc32c_append(crc, part);
-        sealed.extend_from_slice(part);
-    }
-    if let Some(slot) = sealed.first_chunk_mut() {
-        *slot = crc.to_le_bytes();
-    }
-    sealed
+    let crc = crc32c::crc32c_append(crc32c::crc32c(key), value);
+    [&crc.to_le_bytes(), value].concat()
 }
 
 /// The value that was sealed under `key`, or what is wrong with it.

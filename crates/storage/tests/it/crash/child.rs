@@ -13,10 +13,12 @@ use serde::{Deserialize, Serialize};
 use storage::{EngineChoice, Error, Store, StoreOptions};
 
 use super::ledger::{Acknowledged, Ledger};
-use super::workload::{Event, LARGE, RUN_BITS, SMALL};
+use super::workload::{Event, RUN_BITS, SMALL};
 
 const PLAN: &str = "HOLDFAST_CRASH_PLAN";
 const PRODUCERS: u16 = 64;
+/// A body near the largest size an event may have.
+const LARGE: u32 = 60_000;
 /// Where the acknowledgements go when they are to go down a pipe.
 pub(crate) const STDOUT: &str = "/proc/self/fd/1";
 
@@ -26,6 +28,8 @@ pub(crate) enum Bodies {
     Small,
     /// One in ten near the largest size.
     Mixed,
+    /// All of them.
+    Large,
 }
 
 /// The engines that keep files of their own.
@@ -147,7 +151,11 @@ async fn write_session(plan: &Plan, session: u32, store: &Arc<Store>, reports: &
         producers.push(task::spawn(async move {
             let mut number = first;
             while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
-                let large = bodies == Bodies::Mixed && (number + u32::from(producer)).is_multiple_of(10);
+                let large = match bodies {
+                    Bodies::Small => false,
+                    Bodies::Mixed => (number + u32::from(producer)).is_multiple_of(10),
+                    Bodies::Large => true,
+                };
                 let event = Event { producer, number, body_bytes: if large { LARGE } else { SMALL } };
                 number += 1;
                 match store.commit(event.batch()).await {

@@ -160,7 +160,9 @@ impl Disk {
             let mut content = file.durable.clone();
             match unsynced {
                 Unsynced::Lost => {}
-                Unsynced::Kept => file.pending.iter().for_each(|(_, change)| apply(&mut content, change, recording, None)),
+                Unsynced::Kept => {
+                    file.pending.iter().for_each(|(_, change)| apply(&mut content, change, recording, None));
+                }
                 Unsynced::TornPrefix => {
                     for (number, change) in file.pending.iter().take_while(|(number, _)| Some(*number) <= last) {
                         let torn = (Some(*number) == last).then_some(random);
@@ -218,7 +220,9 @@ fn flip(content: &mut Content, file: &FileState, recording: &Recording, random: 
 impl Image {
     /// Writes what lies below `from` into the folder `to`.
     pub(crate) fn put(&self, from: &str, to: &Path) {
-        for directory in self.directories.iter().filter(|path| path.as_str() == from || path.starts_with(&format!("{from}/"))) {
+        for directory in
+            self.directories.iter().filter(|path| path.as_str() == from || path.starts_with(&format!("{from}/")))
+        {
             fs::create_dir_all(to.join(directory[from.len()..].trim_start_matches('/'))).unwrap();
         }
         for (path, content) in &self.files {

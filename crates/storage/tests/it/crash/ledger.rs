@@ -6,11 +6,24 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use base::Position;
-use bytes::Bytes;
 use storage::table::{LOG, TEST};
 use storage::{Direction, Key, KeyRange, Page, Row, Store};
 
 use super::workload::{Event, P0};
+
+impl Event {
+    /// Reads a payload back.
+    pub(crate) fn from_payload(payload: &[u8]) -> Option<Self> {
+        let (producer, rest) = payload.split_first_chunk()?;
+        let (number, rest) = rest.split_first_chunk()?;
+        let body_bytes = rest.try_into().ok()?;
+        Some(Self {
+            producer: u16::from_be_bytes(*producer),
+            number: u32::from_be_bytes(*number),
+            body_bytes: u32::from_be_bytes(body_bytes),
+        })
+    }
+}
 
 /// An event that was acknowledged, with what the acknowledgement said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,15 +43,9 @@ impl Acknowledged {
     /// Reads a line; `None` for any other, and for one that was cut off by the kill.
     pub(crate) fn from_line(line: &str) -> Option<Self> {
         let mut words = line.split(' ');
-        let (Some("ack"), Some(producer), Some(number), Some(body_bytes), Some(version), Some(position), Some(".")) = (
-            words.next(),
-            words.next(),
-            words.next(),
-            words.next(),
-            words.next(),
-            words.next(),
-            words.next(),
-        ) else {
+        let (Some("ack"), Some(producer), Some(number), Some(body_bytes), Some(version), Some(position), Some(".")) =
+            (words.next(), words.next(), words.next(), words.next(), words.next(), words.next(), words.next())
+        else {
             return None;
         };
         let event = Event {
@@ -84,11 +91,6 @@ impl Ledger {
     /// Takes note of an acknowledgement.
     pub(crate) fn acknowledge(&mut self, acknowledged: Acknowledged) {
         self.acknowledged.push(acknowledged);
-    }
-
-    /// How many were acknowledged.
-    pub(crate) fn acknowledged(&self) -> usize {
-        self.acknowledged.len()
     }
 
     /// Checks that `store` holds every acknowledged event and nothing but whole ones. A ledger may be used again after
@@ -215,7 +217,7 @@ impl Ledger {
         let position = committed.positions.first().copied().unwrap_or_default().0;
         self.acknowledge(Acknowledged { event, version: committed.version.0, position });
         match store.get(&event.body_key()).await.map_err(text)? {
-            Some(stored) if stored.value == Bytes::from(event.body()) => Ok(()),
+            Some(stored) if stored.value == event.body() => Ok(()),
             other => Err(format!("what was written after the crash reads as {other:?}")),
         }
     }

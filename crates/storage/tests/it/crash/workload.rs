@@ -5,7 +5,7 @@
 use base::{Partition, Position};
 use bytes::{BufMut, Bytes};
 use storage::table::TEST;
-use storage::{Batch, Key, KeyParts, KeyWriter, Kind, Template};
+use storage::{Batch, Key, KeyWriter, Kind, Template};
 
 /// The partition that every store has.
 pub(crate) const P0: Partition = Partition(0);
@@ -13,8 +13,6 @@ pub(crate) const P0: Partition = Partition(0);
 pub(crate) const EVENT: Kind = Kind(7);
 /// A body of the usual size.
 pub(crate) const SMALL: u32 = 1_200;
-/// A body near the largest size an event may have.
-pub(crate) const LARGE: u32 = 60_000;
 /// An event removes the transaction row that its producer wrote so many events before.
 const KEPT_TRANSACTIONS: u32 = 16;
 /// Events of one producer before another run of it begins: the top bits number the run.
@@ -47,18 +45,6 @@ impl Event {
         payload.put_u32(self.number);
         payload.put_u32(self.body_bytes);
         payload.into()
-    }
-
-    /// Reads a payload back.
-    pub(crate) fn from_payload(payload: &[u8]) -> Option<Self> {
-        let (producer, rest) = payload.split_first_chunk()?;
-        let (number, rest) = rest.split_first_chunk()?;
-        let body_bytes = rest.try_into().ok()?;
-        Some(Self {
-            producer: u16::from_be_bytes(*producer),
-            number: u32::from_be_bytes(*number),
-            body_bytes: u32::from_be_bytes(body_bytes),
-        })
     }
 
     /// The event's id.
@@ -103,7 +89,7 @@ impl Event {
         while text.len() < length {
             let bits = self.mix(lane);
             lane += 1;
-            text.extend((0..10).map(|digit| ALPHABET[usize::from((bits >> (6 * digit)) as u8 & 63)]));
+            text.extend((0..10).map(|digit| ALPHABET[usize::try_from((bits >> (6 * digit)) & 63).unwrap()]));
         }
         text.truncate(length);
         text
@@ -174,9 +160,4 @@ impl Event {
         rows.extend(self.forgotten().map(|key| (key, None)));
         rows
     }
-}
-
-/// The key prefix of a room's timeline, for scans.
-pub(crate) fn timeline(room: u32) -> impl KeyParts {
-    (b'r', room)
 }
