@@ -48,7 +48,7 @@ pub(crate) async fn open(options: &StoreOptions) -> Result<Opened, OpenError> {
     let engine: Arc<dyn Engine> = match &options.engine {
         EngineChoice::Memory { .. } => unreachable!("opened above"),
         #[cfg(feature = "postgres")]
-        EngineChoice::Postgres { .. } => return Err(OpenError::NotBuilt { engine: "postgres" }),
+        EngineChoice::Postgres { url } => Arc::new(crate::engine::postgres::open(url, &directory, options).await?),
         #[cfg(feature = "embedded")]
         EngineChoice::Embedded => {
             let kv = crate::engine::embedded::Embedded::open(&directory.engine_path()?, &options.tuning)?;
