@@ -96,3 +96,57 @@ pub const BLOB_BYTES: u64 = 4 * 1024 * 1024 * 1024 - 1;
 
 /// How long a blob without references is kept: an upload commits its reference within a request's lifetime.
 pub const BLOB_GRACE: Duration = Duration::from_secs(60 * 60);
+
+/// Largest configuration file or file with a secret, in bytes: a thousand times what people write, and no device file.
+pub const CONFIG_BYTES: u64 = 1024 * 1024;
+
+/// Most connections from clients and servers at once, where the process has descriptors enough. It bounds the memory
+/// that tasks and buffers of idle connections take.
+pub const CONNECTIONS: usize = 20_000;
+
+/// Descriptors that the process asks for at its start, within what the operating system allows it: [`CONNECTIONS`] in,
+/// as many out, and what storage opens.
+pub const DESCRIPTORS: u64 = 65_536;
+
+/// Descriptors kept from connections: for storage (the engine's open files), outgoing connections and the log.
+pub const RESERVED_DESCRIPTORS: u64 = 512;
+
+/// Fewest connections, however few descriptors there are.
+pub const CONNECTIONS_LEAST: usize = 64;
+
+/// How long a TLS handshake may take: three round trips of a phone on a poor line, and no slot for who only connects.
+pub const TLS_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long the head of a request may take to arrive, counted from when the connection is free for it; so it is how
+/// long an idle connection is kept, too. Longer than the pause between two requests of an app in use.
+pub const HTTP_HEAD_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Largest head of a request, in bytes: an access token, a long query and what proxies add fit several times.
+pub const HTTP_HEAD_BYTES: usize = 64 * 1024;
+
+/// Most header fields in a request; proxies add a dozen.
+pub const HTTP_HEADERS: usize = 100;
+
+/// Most requests at once on one HTTP/2 connection: an app at its start asks for a few dozen avatars.
+pub const HTTP2_STREAMS: u32 = 128;
+
+/// How often a quiet HTTP/2 connection is probed, and how long the answer may take: a phone that left the network
+/// holds its connection no longer than both together.
+pub const HTTP2_PROBE_EVERY: Duration = Duration::from_secs(45);
+
+/// See [`HTTP2_PROBE_EVERY`].
+pub const HTTP2_PROBE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Largest body of a request that does not say otherwise, in bytes: a federation transaction of 50 events and 100 EDUs
+/// (<https://spec.matrix.org/v1.19/server-server-api/#transactions>) of 65,535 bytes each is just below it.
+pub const REQUEST_BYTES: usize = 10 * 1024 * 1024;
+
+/// The pause after a connection could not be accepted (no descriptors left): a try at once would fail as well.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long requests in flight may take after the server was asked to stop. Container runtimes kill after 10 s, and
+/// storage must be closed before.
+pub const STOP_TIMEOUT: Duration = Duration::from_secs(6);
+
+/// How long connections that were cut may take to let go of what they use: they have nothing to wait for.
+pub const CUT_TIMEOUT: Duration = Duration::from_millis(500);

@@ -1,2 +1,5 @@
-//! The holdfast binary.
-fn main() {}
+//! The holdfast binary; everything it does is in the library beside it.
+
+fn main() -> std::process::ExitCode {
+    server::cli::main()
+}

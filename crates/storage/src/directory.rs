@@ -70,10 +70,12 @@ impl Directory {
 
     /// The engine named by the directory's marker; `None` when there is no store there.
     pub(crate) fn engine_of(path: &Path) -> Result<Option<String>, OpenError> {
-        if !path.join(MARKER).exists() {
-            return Ok(None);
-        }
-        read_marker(path).map(|marker| Some(marker.engine))
+        if Self::is_in(path) { read_marker(path).map(|marker| Some(marker.engine)) } else { Ok(None) }
+    }
+
+    /// Whether `path` is a data directory.
+    pub(crate) fn is_in(path: &Path) -> bool {
+        path.join(MARKER).exists()
     }
 
     pub(crate) fn path(&self) -> &Path {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use base::Partition;
 
+use crate::blob::BlobHash;
 use crate::key::Key;
 use crate::record::RecordError;
 
@@ -42,6 +43,20 @@ pub enum Error {
         partition: Partition,
         /// How many there are.
         partitions: u16,
+    },
+    /// A blob was to be referred to that is not there.
+    #[error("there is no blob {hash}")]
+    NoSuchBlob {
+        /// Its hash.
+        hash: BlobHash,
+    },
+    /// A folder is not the backup it should be, or not the empty folder that a backup needs.
+    #[error("the backup in {} cannot be used: {what}", path.display())]
+    Archive {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
     },
     /// A stamp stands for no append of its batch.
     #[error("a stamp belongs to another batch")]
@@ -185,6 +200,14 @@ pub enum OpenError {
     Unfinished {
         /// The directory.
         path: PathBuf,
+    },
+    /// There is a store already where a new one should be made.
+    #[error("{} holds a store of engine {engine:?} already: choose an empty or new directory as data_dir", path.display())]
+    NotEmpty {
+        /// The directory.
+        path: PathBuf,
+        /// Its engine.
+        engine: String,
     },
     /// The engine holds less than was acknowledged.
     #[error(

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use base::{Clock, Partition, Random};
+use tokio::sync::watch;
 
 use crate::batch::{Batch, Committed, Version};
 use crate::directory::Directory;
@@ -21,6 +22,8 @@ pub struct Store {
     /// After the engine, so that the directory is unlocked when the engine is gone.
     directory: Option<Directory>,
     options: StoreOptions,
+    /// Counts requests for replays, so that readers look.
+    replays: watch::Sender<u64>,
 }
 
 impl Store {
@@ -33,7 +36,12 @@ impl Store {
         if opened.directory.as_ref().is_some_and(|directory| directory.marker().unfinished) {
             return Err(OpenError::Unfinished { path: options.data_dir });
         }
-        Ok(Self { engine: opened.engine, directory: opened.directory, options })
+        Ok(Self { engine: opened.engine, directory: opened.directory, options, replays: watch::Sender::new(0) })
+    }
+
+    /// Whether there is a store in `data_dir`.
+    pub fn is_in(data_dir: &Path) -> bool {
+        Directory::is_in(data_dir)
     }
 
     /// The engine, for what this type does not offer.
@@ -49,6 +57,18 @@ impl Store {
     /// The randomness the store was opened with.
     pub fn random(&self) -> &Random {
         &self.options.random
+    }
+
+    pub(crate) fn options(&self) -> &StoreOptions {
+        &self.options
+    }
+
+    pub(crate) fn replays(&self) -> watch::Receiver<u64> {
+        self.replays.subscribe()
+    }
+
+    pub(crate) fn wake_replays(&self) {
+        self.replays.send_modify(|count| *count += 1);
     }
 
     /// The data directory; `None` for a memory store.

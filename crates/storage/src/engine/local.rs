@@ -147,10 +147,12 @@ impl<K: Kv> Engine for Local<K> {
     }
 
     async fn export(&self, spool: &Path) -> Result<Box<dyn Export>, Error> {
-        let spool = SpoolWriter::create(spool).map_err(Error::io(format!("making the spool {}", spool.display())))?;
+        let wanted = Arc::new(());
+        let spool =
+            SpoolWriter::create(spool, &wanted).map_err(Error::io(format!("making the spool {}", spool.display())))?;
         self.queue.ask(|answer| Command::StartSpool(spool, answer)).await?;
         let rest = Some(KeyRange::everything());
-        Ok(Box::new(LocalExport { kv: Arc::clone(&self.kv), queue: self.queue.clone(), rest }))
+        Ok(Box::new(LocalExport { kv: Arc::clone(&self.kv), queue: self.queue.clone(), rest, _wanted: wanted }))
     }
 
     async fn import(&self, changes: Vec<Change>) -> Result<(), Error> {
@@ -219,6 +221,8 @@ pub(crate) fn page<K: Kv>(kv: &K, range: &KeyRange, direction: Direction, limit:
 }
 
 struct LocalExport<K> {
+    /// While this lives, the writer keeps the spool.
+    _wanted: Arc<()>,
     kv: Arc<K>,
     queue: Queue,
     rest: Option<KeyRange>,

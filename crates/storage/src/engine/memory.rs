@@ -46,6 +46,7 @@ struct Disk {
     /// The state at the last fold: what a real engine has in its tables.
     base: Rows,
     journal: Vec<u8>,
+    keeps_journal: bool,
     /// Bytes of the journal that a crash cannot touch.
     synced: usize,
     mark: u64,
@@ -71,6 +72,7 @@ impl MemoryDisk {
         Self(Arc::new(Mutex::new(Disk {
             base: Rows::new(),
             journal: Vec::new(),
+            keeps_journal: true,
             synced: 0,
             mark: 0,
             files: BTreeMap::new(),
@@ -78,6 +80,13 @@ impl MemoryDisk {
             random,
             generation: 0,
         })))
+    }
+
+    /// A disk that nobody will open a second time: it keeps no journal, so the rows lie in memory once.
+    pub fn ephemeral() -> Self {
+        let disk = Self::new();
+        disk.lock().keeps_journal = false;
+        disk
     }
 
     /// Changes what may go wrong from now on.
@@ -110,18 +119,9 @@ impl MemoryDisk {
         self.lock().files.get(name).cloned()
     }
 
-    /// Writes (`None`: removes) a small file outside the engine.
-    pub(crate) fn write_file(&self, name: &str, bytes: Option<Vec<u8>>) {
-        let mut disk = self.lock();
-        match bytes {
-            Some(bytes) => disk.files.insert(name.to_owned(), bytes),
-            None => disk.files.remove(name),
-        };
-    }
-
-    /// The names of the small files that begin with `prefix`.
-    pub(crate) fn file_names(&self, prefix: &str) -> Vec<String> {
-        self.lock().files.keys().filter(|name| name.starts_with(prefix)).cloned().collect()
+    /// Writes a small file outside the engine.
+    pub(crate) fn write_file(&self, name: &str, bytes: Vec<u8>) {
+        self.lock().files.insert(name.to_owned(), bytes);
     }
 
     fn lock(&self) -> MutexGuard<'_, Disk> {
@@ -248,7 +248,9 @@ impl Kv for Memory {
             disk.journal.extend_from_slice(&half);
             return Err(WriteFailure::Full("the simulated disk is full".to_owned()));
         }
-        disk.journal.extend_from_slice(&group);
+        if disk.keeps_journal {
+            disk.journal.extend_from_slice(&group);
+        }
         if disk.chance(disk.faults.sync_fails) {
             return Err(WriteFailure::Fatal("the simulated disk failed to sync".to_owned()));
         }

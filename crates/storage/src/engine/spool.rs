@@ -5,37 +5,42 @@
 //! in the archive.
 
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Seek, Write as _};
+use std::io::{self, BufReader, BufWriter, Seek};
 use std::path::Path;
-
-use base::limits;
-use bytes::Bytes;
+use std::sync::{Arc, Weak};
 
 use crate::engine::Change;
 use crate::engine::group::Writes;
 use crate::error::Error;
-use crate::key::Key;
+use crate::frame;
 use crate::table::META;
 
 /// The writer's end.
 #[derive(Debug)]
 pub(crate) struct SpoolWriter {
+    /// Gone when the export was given up.
+    wanted: Weak<()>,
     file: BufWriter<File>,
     failure: Option<io::Error>,
 }
 
 impl SpoolWriter {
     /// A spool in the file `path`, which is removed at once: it goes away with its last handle.
-    pub(crate) fn create(path: &Path) -> io::Result<Self> {
+    pub(crate) fn create(path: &Path, wanted: &Arc<()>) -> io::Result<Self> {
         let file = File::options().read(true).write(true).create_new(true).open(path)?;
         std::fs::remove_file(path)?;
-        Ok(Self { file: BufWriter::new(file), failure: None })
+        Ok(Self { wanted: Arc::downgrade(wanted), file: BufWriter::new(file), failure: None })
+    }
+
+    /// Whether the export still waits for it.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.wanted.strong_count() > 0
     }
 
     /// Copies a durable group. A failure spoils the export, never the commit.
     pub(crate) fn record(&mut self, writes: &Writes) {
         if self.failure.is_none() {
-            self.failure = writes.iter().try_for_each(|(key, write)| self.one(key, write.value.as_ref())).err();
+            self.failure = writes.iter().try_for_each(|(key, write)| self.one(key, write.value.as_deref())).err();
         }
     }
 
@@ -50,19 +55,9 @@ impl SpoolWriter {
         Ok(file)
     }
 
-    fn one(&mut self, key: &[u8], value: Option<&Bytes>) -> io::Result<()> {
-        if key.first() == Some(&META.0) {
-            return Ok(());
-        }
-        let length = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_le_bytes();
-        self.file.write_all(&length(key))?;
-        self.file.write_all(key)?;
-        self.file.write_all(&[u8::from(value.is_some())])?;
-        if let Some(value) = value {
-            self.file.write_all(&length(value))?;
-            self.file.write_all(value)?;
-        }
-        Ok(())
+    fn one(&mut self, key: &[u8], value: Option<&[u8]>) -> io::Result<()> {
+        // What only the engine understands of itself stays with it.
+        if key.first() == Some(&META.0) { Ok(()) } else { frame::write(&mut self.file, key, value) }
     }
 }
 
@@ -74,45 +69,12 @@ impl SpoolReader {
     pub(crate) fn new(file: File) -> Self {
         Self(BufReader::new(file))
     }
-
-    fn one(&mut self) -> io::Result<Option<Change>> {
-        let mut first = [0];
-        if self.0.read(&mut first)? == 0 {
-            return Ok(None);
-        }
-        let mut rest = [0; 3];
-        self.0.read_exact(&mut rest)?;
-        let [b, c, d] = rest;
-        let key = self.bytes(u32::from_le_bytes([first[0], b, c, d]))?;
-        let key = Key::from_bytes(key).ok_or(io::ErrorKind::InvalidData)?;
-        let mut present = [0];
-        self.0.read_exact(&mut present)?;
-        let value = match present {
-            [0] => None,
-            _ => {
-                let mut length = [0; 4];
-                self.0.read_exact(&mut length)?;
-                Some(self.bytes(u32::from_le_bytes(length))?)
-            }
-        };
-        Ok(Some(Change { key, value }))
-    }
-
-    fn bytes(&mut self, length: u32) -> io::Result<Bytes> {
-        let length = usize::try_from(length).unwrap_or(usize::MAX);
-        if length > limits::VALUE_BYTES + limits::KEY_BYTES {
-            return Err(io::ErrorKind::InvalidData.into());
-        }
-        let mut bytes = vec![0; length];
-        self.0.read_exact(&mut bytes)?;
-        Ok(bytes.into())
-    }
 }
 
 impl Iterator for SpoolReader {
     type Item = Result<Change, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.one().map_err(Error::io("reading back what was written during the export")).transpose()
+        frame::read(&mut self.0).map_err(Error::io("reading back what was written during the export")).transpose()
     }
 }

@@ -148,8 +148,7 @@ impl<K: Kv> GroupWriter<K> {
                     let _ = answer.send(self.import(changes));
                 }
                 Command::StartSpool(spool, answer) => {
-                    self.spool = Some(spool);
-                    let _ = answer.send(Ok(()));
+                    let _ = answer.send(self.start_spool(spool));
                 }
                 Command::EndSpool(answer) => {
                     let _ = answer.send(self.spool.take().map_or(Err(Error::Closed), SpoolWriter::finish));
@@ -205,6 +204,14 @@ impl<K: Kv> GroupWriter<K> {
         }
     }
 
+    fn start_spool(&mut self, spool: SpoolWriter) -> Result<(), Error> {
+        if self.spool.as_ref().is_some_and(SpoolWriter::is_wanted) {
+            return Err(Error::Unavailable { reason: "another backup is running".to_owned() });
+        }
+        self.spool = Some(spool);
+        Ok(())
+    }
+
     fn import(&mut self, changes: Vec<Change>) -> Result<(), Error> {
         self.may_write().map_err(|refusal| refusal.error())?;
         self.number += 1;
@@ -241,8 +248,10 @@ impl<K: Kv> GroupWriter<K> {
             self.space.poison(reason.clone());
             return Err(reason);
         }
-        if let Some(spool) = &mut self.spool {
+        if let Some(spool) = self.spool.as_mut().filter(|spool| spool.is_wanted()) {
             spool.record(&writes);
+        } else {
+            self.spool = None;
         }
         self.high_water.remember(self.number);
         Ok(())

@@ -4,7 +4,7 @@ use std::fs;
 
 use storage::{Batch, Error, Faults, Health, OnLoss, OpenError, Store};
 
-use crate::fixture::{Fixture, close, key};
+use crate::fixture::{Fixture, close, copy_folder, key};
 
 async fn refusal(fixture: &Fixture) -> OpenError {
     Store::open(fixture.options.clone()).await.expect_err("the store must not open")
@@ -168,17 +168,4 @@ async fn a_disk_that_lies_about_syncing_is_found_out_at_the_next_open() {
     disk.crash();
     let refused = refusal(&fixture).await;
     assert!(matches!(refused, OpenError::LostAcknowledged { acknowledged: 100, .. }), "{refused}");
-}
-
-fn copy_folder(from: &std::path::Path, to: &std::path::Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy_folder(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
 }

@@ -8,19 +8,19 @@ use storage::{EngineChoice, Faults, Key, Kind, MemoryDisk, Store, StoreOptions};
 use tempfile::TempDir;
 
 /// A kind of log entry that means nothing.
-pub const KIND: Kind = Kind(7);
+pub(crate) const KIND: Kind = Kind(7);
 /// The partition that every store has.
-pub const P0: Partition = Partition(0);
+pub(crate) const P0: Partition = Partition(0);
 
 /// An engine and the place where its data lies.
-pub struct Fixture {
-    pub options: StoreOptions,
+pub(crate) struct Fixture {
+    pub(crate) options: StoreOptions,
     /// Removed when the fixture goes.
     folder: TempDir,
 }
 
 impl Fixture {
-    pub fn new(engine: EngineChoice) -> Self {
+    pub(crate) fn new(engine: EngineChoice) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut options = StoreOptions::new(folder.path().join("data"), engine);
         // A test must run on a nearly full machine too, and 100 stores at once fit into its memory.
@@ -31,47 +31,61 @@ impl Fixture {
         Self { options, folder }
     }
 
-    pub fn memory() -> Self {
+    pub(crate) fn memory() -> Self {
         Self::new(EngineChoice::Memory { disk: MemoryDisk::faulty(Random::seeded(2), Faults::default()) })
     }
 
-    pub fn embedded() -> Self {
+    pub(crate) fn embedded() -> Self {
         Self::new(EngineChoice::Embedded)
     }
 
-    pub fn sled() -> Self {
+    pub(crate) fn sled() -> Self {
         Self::new(EngineChoice::Sled)
     }
 
     /// A database of its own on the server that this process runs; `None` where PostgreSQL is not installed.
-    pub fn postgres() -> Option<Self> {
+    pub(crate) fn postgres() -> Option<Self> {
         let url = crate::postgres::server::shared()?.new_database();
         Some(Self::node(&url, 1))
     }
 
     /// One of several nodes on the database at `url`; each has a seed of its own.
-    pub fn node(url: &str, seed: u64) -> Self {
+    pub(crate) fn node(url: &str, seed: u64) -> Self {
         let mut fixture = Self::new(EngineChoice::Postgres { url: Secret::new(url.to_owned()) });
         fixture.options.random = Random::seeded(seed);
         fixture
     }
 
-    pub async fn open(&self) -> Store {
+    pub(crate) async fn open(&self) -> Store {
         Store::open(self.options.clone()).await.unwrap()
     }
 
     /// A folder for whatever else the test writes.
-    pub fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
 }
 
 /// Closes a store and lets its directory go.
-pub async fn close(store: Store) {
+pub(crate) async fn close(store: Store) {
     store.close().await;
 }
 
 /// A key of the suites' table.
-pub fn key(number: u64) -> Key {
+pub(crate) fn key(number: u64) -> Key {
     Key::of(TEST, &number)
+}
+
+/// Copies a folder and what is in it.
+pub(crate) fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
 }

@@ -6,6 +6,6 @@ mod crash;
 mod lost_answers;
 mod nodes;
 mod outage;
-pub mod proxy;
-pub mod server;
+pub(crate) mod proxy;
+pub(crate) mod server;
 mod speed;

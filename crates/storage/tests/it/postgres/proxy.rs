@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 /// What happens at the next COMMIT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cut {
+pub(crate) enum Cut {
     /// Nothing.
     Never = 0,
     /// It reaches the server, and its answer is lost.
@@ -22,8 +22,8 @@ pub enum Cut {
 
 /// The proxy. Clones are the same one.
 #[derive(Clone)]
-pub struct Proxy {
-    pub port: u16,
+pub(crate) struct Proxy {
+    pub(crate) port: u16,
     cut: Arc<AtomicU8>,
     /// Whether anything comes through; changes end all connections.
     open: Arc<watch::Sender<bool>>,
@@ -32,7 +32,7 @@ pub struct Proxy {
 
 impl Proxy {
     /// A proxy to the server whose socket lies in `folder`.
-    pub async fn start(folder: PathBuf) -> Self {
+    pub(crate) async fn start(folder: PathBuf) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let proxy = Self {
             port: listener.local_addr().unwrap().port(),
@@ -53,18 +53,18 @@ impl Proxy {
     }
 
     /// Cuts at the next COMMIT, once.
-    pub fn cut(&self, cut: Cut) {
+    pub(crate) fn cut(&self, cut: Cut) {
         self.cut.store(cut as u8, Ordering::SeqCst);
     }
 
     /// Cuts at the next COMMIT and lets nothing through after it.
-    pub fn cut_and_close(&self, cut: Cut) {
+    pub(crate) fn cut_and_close(&self, cut: Cut) {
         *self.close_after_cut.lock().unwrap() = true;
         self.cut(cut);
     }
 
     /// Ends all connections, and lets new ones through or not.
-    pub fn set_open(&self, open: bool) {
+    pub(crate) fn set_open(&self, open: bool) {
         self.open.send_replace(open);
     }
 

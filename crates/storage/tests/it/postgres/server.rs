@@ -42,7 +42,7 @@ wait
 "#;
 
 /// A server that can be stopped and started.
-pub struct Server {
+pub(crate) struct Server {
     folder: PathBuf,
     /// Removed when the server goes; the shared one's by its watchdog.
     _owned: Option<TempDir>,
@@ -51,14 +51,14 @@ pub struct Server {
 }
 
 /// The server that the tests of this process share; `None`, once with a reason, where PostgreSQL is not installed.
-pub fn shared() -> Option<&'static Server> {
+pub(crate) fn shared() -> Option<&'static Server> {
     static SERVER: OnceLock<Option<Server>> = OnceLock::new();
     SERVER.get_or_init(|| Server::start_in(tempfile::tempdir().unwrap().keep(), None)).as_ref()
 }
 
 impl Server {
     /// A server of its own, for a test that stops it.
-    pub fn start() -> Option<Self> {
+    pub(crate) fn start() -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         Self::start_in(folder.path().to_owned(), Some(folder))
     }
@@ -91,7 +91,7 @@ impl Server {
     }
 
     /// Starts it, after `stop`, and waits until it answers.
-    pub fn up(&mut self) {
+    pub(crate) fn up(&mut self) {
         let (binaries, user) = (binaries().unwrap(), user().unwrap());
         let mut command = Command::new("sh");
         command.args(["-c", WATCHDOG, "watchdog"]).arg(&self.folder);
@@ -110,7 +110,7 @@ impl Server {
     }
 
     /// Stops it at once, as a crash would: nothing is finished, nobody is told.
-    pub fn stop_immediately(&mut self) {
+    pub(crate) fn stop_immediately(&mut self) {
         let (binaries, user) = (binaries().unwrap(), user().unwrap());
         let data = self.folder.join("data");
         let stopped = run(user.command(&binaries.join("pg_ctl")).args(["stop", "-m", "immediate", "-D"]).arg(data));
@@ -119,25 +119,25 @@ impl Server {
     }
 
     /// The folder of the server's socket.
-    pub fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 
     /// Makes a database and gives its URL.
-    pub fn new_database(&self) -> String {
+    pub(crate) fn new_database(&self) -> String {
         let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
         self.execute("postgres", &format!("CREATE DATABASE {name} TEMPLATE template0"));
         self.url("holdfast", &name)
     }
 
     /// The URL of `database` for `user` (which may have `:password` behind it).
-    pub fn url(&self, user: &str, database: &str) -> String {
+    pub(crate) fn url(&self, user: &str, database: &str) -> String {
         let host = self.folder.to_str().unwrap().replace('/', "%2F");
         format!("postgres://{user}@{host}/{database}")
     }
 
     /// Runs statements in a database.
-    pub fn execute(&self, database: &str, statements: &str) {
+    pub(crate) fn execute(&self, database: &str, statements: &str) {
         self.try_execute(database, statements).unwrap();
     }
 
@@ -160,7 +160,7 @@ impl Drop for Server {
 }
 
 /// Runs statements in the database at `url`, also from within a runtime.
-pub fn execute(url: &str, statements: &str) -> Result<(), tokio_postgres::Error> {
+pub(crate) fn execute(url: &str, statements: &str) -> Result<(), tokio_postgres::Error> {
     let (url, statements) = (url.to_owned(), statements.to_owned());
     let (sender, receiver) = std::sync::mpsc::channel();
     let work = move || {

@@ -1,0 +1,57 @@
+//! Whether the server can do its work, as the store sees it; `/health` answers with it.
+
+pub(crate) mod endpoint;
+
+use storage::Store;
+use tokio::sync::watch;
+
+/// What the server can do at the moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Health {
+    /// Everything.
+    #[default]
+    Ok,
+    /// Answer what it knows, but take nothing new: the disk is full, or the database read-only.
+    ReadOnly,
+    /// Nothing: the storage is gone. A load balancer should send nobody here.
+    Failed,
+}
+
+/// Follows the health. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct HealthWatch(watch::Receiver<storage::Health>);
+
+impl HealthWatch {
+    /// The health of a server on `store`.
+    pub fn of(store: &Store) -> Self {
+        Self::following(store.engine().health())
+    }
+
+    /// The health of a server whose store tells its own over `store`.
+    pub fn following(store: watch::Receiver<storage::Health>) -> Self {
+        Self(store)
+    }
+
+    /// What the server can do at the moment.
+    pub fn current(&self) -> Health {
+        match *self.0.borrow() {
+            storage::Health::Serving => Health::Ok,
+            storage::Health::ReadOnly { .. } => Health::ReadOnly,
+            storage::Health::Failed { .. } => Health::Failed,
+        }
+    }
+
+    /// Waits until the storage has failed for good, and says why.
+    pub async fn failed(&mut self) -> String {
+        loop {
+            if let storage::Health::Failed { reason } = &*self.0.borrow_and_update() {
+                return reason.clone();
+            }
+            if self.0.changed().await.is_err() {
+                // The store is gone, and with it whatever could fail.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+}
