@@ -2,6 +2,7 @@
 //! it ends: a small shell beside the server waits for the end of its standard input, which this process holds.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -30,15 +31,16 @@ local all secretive scram-sha-256
 local all all trust
 ";
 
-/// Runs the server, stops it when its input ends, and takes the folder away. `$1` is the folder, the rest the command.
+/// Runs the server and stops it when its input ends; unless it was told to keep the folder, takes that away. `$1` is the
+/// folder, the rest the command.
 const WATCHDOG: &str = r#"
 trap '' INT TERM HUP
-folder=$1; remove=$2; shift 2
+folder=$1; shift
 "$@" >>"$folder/log" 2>&1 </dev/null &
-cat >/dev/null
+told=$(cat)
 kill -QUIT $! 2>/dev/null
 wait
-[ "$remove" = keep ] || rm -rf "$folder"
+[ "$told" = keep ] || rm -rf "$folder"
 "#;
 
 /// A server that can be stopped and started.
@@ -95,7 +97,6 @@ impl Server {
         let (binaries, user) = (binaries().unwrap(), user().unwrap());
         let mut command = Command::new("sh");
         command.args(["-c", WATCHDOG, "watchdog"]).arg(&self.folder);
-        command.arg(if self._owned.is_some() { "keep" } else { "remove" });
         command.args(user.prefix()).arg(binaries.join("postgres")).arg("-D").arg(self.folder.join("data"));
         // Ctrl-C is for the test: the watchdog sees it end.
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -147,7 +148,8 @@ impl Server {
 
     fn end_watchdog(&mut self) {
         if let Some(mut watchdog) = self.watchdog.take() {
-            drop(watchdog.stdin.take());
+            // Its folder is used again, or goes with its owner.
+            watchdog.stdin.take().unwrap().write_all(b"keep").unwrap();
             watchdog.wait().unwrap();
         }
     }
