@@ -63,7 +63,8 @@ pub const DISK_RESERVE_BYTES: u64 = 128 * 1024 * 1024;
 /// cores of a small one. The writer and the listener have one more each.
 pub const POSTGRES_READERS: usize = 8;
 
-/// How long connecting to PostgreSQL may take.
+/// How long connecting to PostgreSQL may take; also how long batches wait at most for a server that has been given up
+/// and is being tried again.
 pub const POSTGRES_CONNECT: Duration = Duration::from_secs(5);
 
 /// How long PostgreSQL may take to answer one statement before its connection counts as lost: a page of a scan or a

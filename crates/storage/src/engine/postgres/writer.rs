@@ -299,10 +299,17 @@ impl Writer {
         let mut wait = self.poll;
         if !live && self.shared.failed().is_none() {
             self.connection.committer = None;
-            match self.connect().await {
-                Ok(committer) => self.connection.committer = Some(committer),
-                Err(Trouble::Fatal(reason)) => self.shared.fail(reason),
-                Err(Trouble::Failure(_)) => wait = BACKOFF.wait(self.connection.failures, &self.random),
+            // Batches wait meanwhile, so a server that says nothing is not given the time that a commit would give it.
+            let clock = self.clock.clone();
+            match clock.timeout(limits::POSTGRES_CONNECT, self.connect()).await {
+                Some(Ok(committer)) => self.connection.committer = Some(committer),
+                Some(Err(Trouble::Fatal(reason))) => self.shared.fail(reason),
+                Some(Err(Trouble::Failure(_))) => wait = BACKOFF.wait(self.connection.failures, &self.random),
+                None => {
+                    self.connection.failures = self.connection.failures.saturating_add(1);
+                    self.shared.read_only("the database says nothing");
+                    wait = BACKOFF.wait(self.connection.failures, &self.random);
+                }
             }
         }
         self.connection.look_at = self.clock.monotonic().after(wait);
