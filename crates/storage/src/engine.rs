@@ -1,8 +1,8 @@
 //! What every engine offers: `get`, `scan`, `commit` and `watch`, and the few things upkeep needs. Nothing above this
 //! file knows which engine it runs on.
 //!
-//! Where to go: [`mod@local`] turns a plain ordered map on disk (`fjall`, `sled`, `memory`) into an engine with the
-//! group-commit writer of [`mod@writer`]; `postgres` is an engine of its own. [`mod@group`] decides, for all of them, which
+//! Where to go: `local` turns a plain ordered map on disk (`fjall`, `sled`, `memory`) into an engine with the
+//! group-commit writer of `writer`; `postgres` is an engine of its own. `group` decides, for all of them, which
 //! batches of a group hold.
 
 use std::fmt;
