@@ -73,6 +73,7 @@ struct Parts {
     id: Option<String>,
 }
 
+#[cfg(any(feature = "embedded", feature = "sled"))]
 fn start_local<K: Kv>(kv: K, directory: &Directory, options: &StoreOptions) -> Result<Arc<dyn Engine>, OpenError> {
     let (high_water, acknowledged) = directory.high_water(options.on_loss)?;
     let space = FreeSpace::new(Some(directory.path().to_owned()), options.tuning.disk_reserve_bytes);
