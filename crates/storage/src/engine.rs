@@ -22,6 +22,8 @@ pub(crate) mod embedded;
 pub(crate) mod group;
 pub(crate) mod local;
 pub mod memory;
+#[cfg(feature = "postgres")]
+pub(crate) mod postgres;
 #[cfg(feature = "sled")]
 pub(crate) mod sled;
 pub(crate) mod spool;

@@ -46,6 +46,7 @@ fn make_room(block: &mut BytesMut, bytes: usize) {
 }
 
 /// The stored form of `value` under `key`, for an engine that keeps versions itself.
+#[cfg(any(feature = "postgres", test))]
 pub(crate) fn seal(key: &[u8], value: &[u8]) -> Vec<u8> {
     let crc = crc32c::crc32c_append(crc32c::crc32c(key), value);
     [&crc.to_le_bytes(), value].concat()

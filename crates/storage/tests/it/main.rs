@@ -11,6 +11,7 @@ mod blobs;
 mod conformance;
 mod crash;
 mod fixture;
+mod postgres;
 mod readers;
 mod simulation;
 mod upkeep;
