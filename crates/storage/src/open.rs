@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use crate::batch::Version;
 use crate::directory::{Directory, FORMAT};
 use crate::disk::FreeSpace;
+use crate::engine::chain::Chain;
 use crate::engine::local::{self, COMMIT_ROW, Kv, Local, SealedRow};
 use crate::engine::memory::{self, Memory};
 use crate::engine::value::Sealer;
@@ -103,6 +104,7 @@ fn recover<K: Kv>(kv: K, mut parts: Parts, options: &StoreOptions) -> Result<Rec
         initialise(&*kv, &parts, options)?;
     }
     check_identity(&*kv, &parts, options)?;
+    let chain = read_chain(&*kv, options)?;
     // Numbers are never given twice: a version seen before a loss must not come back for other data.
     let number_now = found.max(parts.acknowledged);
     // Twice, because the mark has two slots and a lower number must not lose against the one it replaces.
@@ -117,6 +119,7 @@ fn recover<K: Kv>(kv: K, mut parts: Parts, options: &StoreOptions) -> Result<Rec
     let writer = GroupWriter {
         kv,
         number: number_now,
+        chain,
         heads,
         high_water: parts.high_water,
         space: parts.space,
@@ -125,6 +128,25 @@ fn recover<K: Kv>(kv: K, mut parts: Parts, options: &StoreOptions) -> Result<Rec
         spool: None,
     };
     Ok((local, writer, receiver))
+}
+
+/// Where the groups end, when none is missing among them.
+fn read_chain<K: Kv>(kv: &K, options: &StoreOptions) -> Result<Chain, OpenError> {
+    let (chain, missing) = Chain::read(kv)?;
+    if missing > 0 {
+        let path = options.data_dir.join("engine");
+        if options.on_loss == OnLoss::Refuse {
+            let what = format!(
+                "{missing} groups of commits are missing before the newest one, a journal was cut or garbled; with \
+                 --accept-loss it is used without them"
+            );
+            return Err(OpenError::Damaged { path, what });
+        }
+        tracing::warn!(missing, "going on without groups of commits that are missing before the newest one");
+        let failed = |failure| OpenError::Damaged { path, what: format!("writing failed: {failure:?}") };
+        kv.write(chain.mended()).map_err(failed)?;
+    }
+    Ok(chain)
 }
 
 fn initialise<K: Kv>(kv: &K, parts: &Parts, options: &StoreOptions) -> Result<(), OpenError> {

@@ -3,12 +3,13 @@
 
 use std::io;
 use std::ops::{Bound, ControlFlow};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use fjall::{Database, Guard, Keyspace, KeyspaceCreateOptions, PersistMode};
 
-use crate::engine::local::{Kv, SealedRow, WriteFailure};
+use crate::engine::local::{Kv, SealedRow, WriteFailure, panic_text};
 use crate::engine::{Direction, EngineStat};
 use crate::error::{Error, OpenError};
 use crate::key::KeyRange;
@@ -43,12 +44,14 @@ impl Embedded {
             fjall::Error::Io(source) => OpenError::Io { doing: format!("opening {}", path.display()), source },
             other => OpenError::Damaged { path: path.to_owned(), what: other.to_string() },
         };
-        let database = Database::builder(path)
+        let builder = Database::builder(path)
             .cache_size(tuning.cache_bytes)
             .max_journaling_size(JOURNAL_BYTES)
-            .worker_threads(WORKERS)
-            .open()
-            .map_err(damaged)?;
+            .worker_threads(WORKERS);
+        // Some garbage in a journal makes the recovery panic instead of failing.
+        let database = catch_unwind(AssertUnwindSafe(|| builder.open()))
+            .map_err(|panic| OpenError::Damaged { path: path.to_owned(), what: panic_text(&*panic) })?;
+        let database = database.map_err(damaged)?;
         let options = || KeyspaceCreateOptions::default().max_memtable_size(tuning.memtable_bytes);
         // One keyspace for all tables: an idle keyspace would pin the journals of the busy ones.
         let rows = database.keyspace("rows", options).map_err(damaged)?;

@@ -40,6 +40,13 @@ pub(crate) enum WriteFailure {
 /// A key and its value as stored; `None` removes the row.
 pub(crate) type SealedRow = (Bytes, Option<Bytes>);
 
+/// What an engine said that gave up: damaged files make both engines panic.
+#[cfg(any(feature = "embedded", feature = "sled"))]
+pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("the engine gave up").to_owned()
+}
+
 /// An ordered map on disk.
 pub(crate) trait Kv: fmt::Debug + Send + Sync + 'static {
     /// The engine's name in the configuration.

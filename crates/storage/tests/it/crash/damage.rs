@@ -82,7 +82,7 @@ async fn damage_to_the_journal_before_the_newest_is_seen() {
     let Some(recorder) = Recorder::new() else { return };
     // fjall begins a new journal with the first flush after 64 MB, here the third: what it flushes lies in the old one.
     let plan = Plan {
-        events: 1_200,
+        events: 1_600,
         reports: recorder.reports(),
         bodies: Bodies::Large,
         memtable_bytes: 22 << 20,
@@ -106,6 +106,7 @@ async fn damage_to_the_journal_before_the_newest_is_seen() {
             _ => {}
         }
     }
+    assert!(journals.len() > 1, "there was but one journal");
     let random = random("damage to a complete journal");
     let data_dir = recorder.scratch().join("copy");
     let copy = Plan { data_dir, ..plan };
