@@ -1,5 +1,7 @@
 //! Opening a store: the directory, then the engine, then the checks that what was acknowledged is there.
 
+#[cfg(any(feature = "embedded", feature = "sled"))]
+use std::path::Path;
 use std::sync::Arc;
 
 use base::{Partition, Position, task};
@@ -52,13 +54,11 @@ pub(crate) async fn open(options: &StoreOptions) -> Result<Opened, OpenError> {
         EngineChoice::Postgres { url } => Arc::new(crate::engine::postgres::open(url, &directory, options).await?),
         #[cfg(feature = "embedded")]
         EngineChoice::Embedded => {
-            let kv = crate::engine::embedded::Embedded::open(&directory.engine_path()?, &options.tuning)?;
-            start_local(kv, &directory, options)?
+            start_local(|path| crate::engine::embedded::Embedded::open(path, &options.tuning), &directory, options)?
         }
         #[cfg(feature = "sled")]
         EngineChoice::Sled => {
-            let kv = crate::engine::sled::Sled::open(&directory.engine_path()?, &options.tuning)?;
-            start_local(kv, &directory, options)?
+            start_local(|path| crate::engine::sled::Sled::open(path, &options.tuning), &directory, options)?
         }
         #[cfg(not(all(feature = "embedded", feature = "sled", feature = "postgres")))]
         other => return Err(OpenError::NotBuilt { engine: other.name() }),
@@ -75,12 +75,18 @@ struct Parts {
 }
 
 #[cfg(any(feature = "embedded", feature = "sled"))]
-fn start_local<K: Kv>(kv: K, directory: &Directory, options: &StoreOptions) -> Result<Arc<dyn Engine>, OpenError> {
+fn start_local<K: Kv>(
+    open: impl FnOnce(&Path) -> Result<K, OpenError>,
+    directory: &Directory,
+    options: &StoreOptions,
+) -> Result<Arc<dyn Engine>, OpenError> {
     let (high_water, acknowledged) = directory.high_water(options.on_loss)?;
+    let kv = open(&directory.begin_engine(acknowledged)?)?;
     let space = FreeSpace::new(Some(directory.path().to_owned()), options.tuning.disk_reserve_bytes);
     let id = Some(directory.marker().id.clone());
     let (local, writer, queue) =
         recover(kv, Parts { high_water: Box::new(high_water), acknowledged, space, id }, options)?;
+    directory.engine_made()?;
     task::thread("group-commit", move || writer.run(queue))
         .map_err(OpenError::io("starting the group-commit writer"))?;
     Ok(Arc::new(local))

@@ -46,6 +46,26 @@ async fn a_disk_that_lies_about_syncing_is_found_out() {
     }
 }
 
+/// Every step of the first start, until the first acknowledgement: nothing can be lost, but the store must open.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_power_cut_during_the_first_start_leaves_what_opens() {
+    for engine in [Files::Embedded, Files::Sled] {
+        let Some(recorder) = Recorder::new() else { return };
+        let plan = Plan { events: 64, sessions: 1, ..plan(&recorder, engine, Bodies::Small) };
+        assert!(recorder.run(&plan, &[]).success());
+        let recording = recorder.read();
+        let random = random("first start");
+        let kinds: &[Unsynced] = if points() < 50 { &KINDS[..1] } else { &KINDS };
+        let started = reports(&recording)[1];
+        let cuts: Vec<Cut> =
+            (0..=started).flat_map(|point| kinds.iter().map(move |kind| Cut { point, unsynced: *kind })).collect();
+        for outcome in make_cuts(&recorder, &plan, &recording, &cuts, &random).await {
+            assert!(matches!(outcome, Outcome::Whole { .. }), "{engine:?}: {outcome:?}");
+        }
+        println!("{engine:?}: {} power cuts during the first start", cuts.len());
+    }
+}
+
 fn points() -> usize {
     usize::try_from(from_environment("HOLDFAST_POWER_POINTS", 4)).unwrap()
 }
@@ -135,12 +155,18 @@ struct Cut {
     unsynced: Unsynced,
 }
 
+const KINDS: [Unsynced; 3] = [Unsynced::Lost, Unsynced::TornPrefix, Unsynced::CoinFlips];
+
+/// After which records acknowledgements were reported.
+fn reports(recording: &Recording) -> Vec<usize> {
+    let is_report = |happened: &Happened| matches!(happened, Happened::Write { path, .. } if path == "reports");
+    let numbered = (1..).zip(&recording.happened);
+    numbered.filter(|(_, happened)| is_report(happened)).map(|(number, _)| number).collect()
+}
+
 /// Random points: half right after an acknowledgement, one in eight during the first start.
 fn choose(recording: &Recording, points: usize, random: &Random) -> Vec<Cut> {
-    let is_report = |happened: &Happened| matches!(happened, Happened::Write { path, .. } if path == "reports");
-    let reports: Vec<usize> =
-        (1..).zip(&recording.happened).filter(|(_, happened)| is_report(happened)).map(|(number, _)| number).collect();
-    let kinds = [Unsynced::Lost, Unsynced::TornPrefix, Unsynced::CoinFlips];
+    let reports = reports(recording);
     let below = |bound: usize| usize::try_from(random.below(bound as u64)).unwrap();
     let mut cuts: Vec<Cut> = (0..points)
         .map(|number| {
@@ -149,7 +175,7 @@ fn choose(recording: &Recording, points: usize, random: &Random) -> Vec<Cut> {
                 7 => below(reports[1]),
                 _ => below(recording.happened.len()),
             };
-            Cut { point, unsynced: kinds[below(3)] }
+            Cut { point, unsynced: KINDS[below(3)] }
         })
         .collect();
     cuts.sort_by_key(|cut| cut.point);
@@ -158,9 +184,21 @@ fn choose(recording: &Recording, points: usize, random: &Random) -> Vec<Cut> {
 
 async fn cut_often(recorder: &Recorder, plan: &Plan, points: usize, random: &Random) -> Vec<Outcome> {
     let recording = recorder.read();
+    let cuts = choose(&recording, points, random);
+    make_cuts(recorder, plan, &recording, &cuts, random).await
+}
+
+/// Makes the cuts, which are in order, and looks at what each leaves.
+async fn make_cuts(
+    recorder: &Recorder,
+    plan: &Plan,
+    recording: &Recording,
+    cuts: &[Cut],
+    random: &Random,
+) -> Vec<Outcome> {
     let mut disk = Disk::default();
     let (mut played, mut reports, mut outcomes) = (0, Vec::new(), Vec::new());
-    for cut in choose(&recording, points, random) {
+    for &cut in cuts {
         for happened in &recording.happened[played..cut.point] {
             if let Happened::Write { path, bytes, .. } = happened
                 && path == "reports"
@@ -168,12 +206,12 @@ async fn cut_often(recorder: &Recorder, plan: &Plan, points: usize, random: &Ran
                 let line = String::from_utf8_lossy(recording.bytes(bytes)).into_owned();
                 reports.extend(Acknowledged::from_line(line.trim_end()));
             }
-            disk.play(&recording);
+            disk.play(recording);
         }
         played = cut.point;
         let folder = tempfile::tempdir_in(recorder.scratch()).unwrap();
         let data = folder.path().join("data");
-        disk.cut(&recording, cut.unsynced, random).put("data", &data);
+        disk.cut(recording, cut.unsynced, random).put("data", &data);
         outcomes.push(check_image(plan, &data, &reports, cut).await);
     }
     outcomes
