@@ -1,0 +1,45 @@
+//! HKDF-SHA-256 (RFC 5869) and HMAC-SHA-256 (RFC 2104) with lengths known to the compiler, so that neither can fail.
+
+use hkdf::Hkdf;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+use zeroize::{Zeroize as _, Zeroizing};
+
+/// The length of a SHA-256 hash, and of everything that is keyed by one.
+pub const HASH_LENGTH: usize = 32;
+/// The length of a SHA-256 block, which is what HMAC pads its key to.
+const HASH_BLOCK_LENGTH: usize = 64;
+
+/// `HKDF(salt, secret, info, N)`.
+#[must_use]
+#[expect(clippy::expect_used, reason = "the constant above it proves to the compiler that the length is allowed")]
+pub fn hkdf<const N: usize>(salt: &[u8], secret: &[u8], info: &[u8]) -> Zeroizing<[u8; N]> {
+    const { assert!(N <= 255 * HASH_LENGTH, "RFC 5869 ends there") };
+    let mut output = Zeroizing::new([0; N]);
+    Hkdf::<Sha256>::new(Some(salt), secret).expand(info, output.as_mut()).expect("N is at most 255 hashes");
+    output
+}
+
+/// `HMAC(key, message)`.
+#[must_use]
+pub fn hmac(key: &[u8; HASH_LENGTH], message: &[u8]) -> [u8; HASH_LENGTH] {
+    keyed(key).chain_update(message).finalize().into_bytes().into()
+}
+
+/// `HMAC(key, first)` and `HMAC(key, second)`, hashing the key once.
+#[must_use]
+pub fn hmac_pair(key: &[u8; HASH_LENGTH], first: &[u8], second: &[u8]) -> ([u8; HASH_LENGTH], [u8; HASH_LENGTH]) {
+    let keyed = keyed(key);
+    let first = keyed.clone().chain_update(first).finalize().into_bytes().into();
+    (first, keyed.chain_update(second).finalize().into_bytes().into())
+}
+
+/// A key shorter than a block is padded with zeros, says RFC 2104; done here because the general constructor may fail.
+fn keyed(key: &[u8; HASH_LENGTH]) -> Hmac<Sha256> {
+    let mut block = [0; HASH_BLOCK_LENGTH];
+    let (start, _) = block.split_at_mut(HASH_LENGTH);
+    start.copy_from_slice(key);
+    let keyed = Hmac::<Sha256>::new(&block.into());
+    block.zeroize();
+    keyed
+}

@@ -1,0 +1,5 @@
+//! Everything of the crate that is tested from outside, in one binary to spare the linker.
+
+mod hex;
+mod vectors;
+mod wycheproof;
