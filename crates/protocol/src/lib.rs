@@ -12,3 +12,8 @@
 pub mod cipher;
 pub mod encoding;
 pub mod key;
+pub mod olm;
+pub mod pickle;
+mod wire;
+
+pub use wire::WireError;

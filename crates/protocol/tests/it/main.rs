@@ -1,5 +1,12 @@
 //! Everything of the crate that is tested from outside, in one binary to spare the linker.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on stops")]
+
+mod debug;
 mod hex;
+mod olm_differential;
+mod olm_properties;
+mod party;
+mod pickles;
 mod vectors;
 mod wycheproof;
