@@ -12,6 +12,7 @@
 pub mod cipher;
 pub mod encoding;
 pub mod key;
+pub mod megolm;
 pub mod olm;
 pub mod pickle;
 mod wire;

@@ -65,6 +65,10 @@ pub enum Kind {
     Account,
     /// A [`Session`](crate::olm::Session).
     Session,
+    /// A [`GroupSession`](crate::megolm::GroupSession).
+    GroupSession,
+    /// An [`InboundGroupSession`](crate::megolm::InboundGroupSession).
+    InboundGroupSession,
 }
 
 impl Kind {
@@ -72,6 +76,8 @@ impl Kind {
         match self {
             Self::Account => 1,
             Self::Session => 2,
+            Self::GroupSession => 3,
+            Self::InboundGroupSession => 4,
         }
     }
 }

@@ -4,6 +4,7 @@ use std::fmt::Debug;
 
 use protocol::cipher::CipherKeys;
 use protocol::key::{Curve25519SecretKey, Ed25519SecretKey};
+use protocol::megolm::{GroupSession, InboundGroupSession};
 use protocol::olm::{Account, OlmMessage};
 use protocol::pickle::PickleKey;
 
@@ -57,4 +58,22 @@ fn olm_shows_names_and_counts_only() {
     let inbound = bob.create_inbound_session(config, &identity.curve25519, &message).unwrap();
     let shown = "InboundSession { session: Session { session_id: \"ID\", config: V1, receiver_chains: 1, skipped_keys: 0, .. }, .. }";
     assert_eq!(text(&inbound, &names), shown);
+}
+
+#[test]
+fn megolm_shows_names_and_indices_only() {
+    let config = protocol::megolm::SessionConfig::V1;
+    let mut session = GroupSession::new(config, &mut rng(2));
+    let names = [("ID", session.session_id())];
+    let mut inbound = InboundGroupSession::from(&session);
+    assert_eq!(text(&session, &names), "GroupSession { session_id: \"ID\", config: V1, next_index: 0, .. }");
+    assert_eq!(text(&session.session_key(), &names), "SessionKey { session_id: \"ID\", index: 0, .. }");
+    assert_eq!(text(&inbound.export(), &names), "ExportedSessionKey { session_id: \"ID\", index: 0, .. }");
+    assert_eq!(
+        text(&inbound, &names),
+        "InboundGroupSession { session_id: \"ID\", config: V1, first_known_index: 0, signing_key_verified: true, .. }"
+    );
+    let message = session.encrypt(b"plaintext").unwrap();
+    assert_eq!(text(&message, &names), "MegolmMessage { config: V1, index: 0, .. }");
+    assert_eq!(text(&inbound.decrypt(&message).unwrap(), &names), "Decrypted { index: 0, .. }");
 }

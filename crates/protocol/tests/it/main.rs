@@ -4,6 +4,7 @@
 
 mod debug;
 mod hex;
+mod megolm;
 mod olm_differential;
 mod olm_properties;
 mod party;

@@ -5,10 +5,12 @@
 
 use protocol::cipher::{CipherKeys, MacLength};
 use protocol::encoding;
-use protocol::key::{Curve25519PublicKey, Curve25519SecretKey};
+use protocol::key::{Curve25519PublicKey, Curve25519SecretKey, Ed25519SecretKey};
+use protocol::megolm::{GroupSession, InboundGroupSession, MegolmMessage};
 use protocol::olm::{Account, OlmMessage, Session, SessionConfig};
 use protocol::pickle::libolm::LibolmPickleError;
 use protocol::pickle::{FieldError, PickleKey};
+use sha2::{Digest as _, Sha512};
 
 use crate::party::{Parcel, Party, rng};
 
@@ -163,5 +165,30 @@ fn a_session_of_libolms_goes_on_with_either_side_ours() {
             assert_eq!(bob.decrypt(&answer).unwrap(), [round]);
             alice = alice.restart();
         }
+    }
+}
+
+#[test]
+fn group_sessions_of_libolms_go_on_with_either_side_ours() {
+    let signing_key = Ed25519SecretKey::from_bytes(&[5; 32]).public_key();
+    let ratchet = [&[0x41; 128][..], &[0, 0, 1, 0xfe]].concat();
+    let outbound = [&ONE[..], &ratchet, signing_key.as_bytes(), &Sha512::digest([5; 32])].concat();
+    let inbound = [&[0, 0, 0, 2][..], &ratchet, &ratchet, signing_key.as_bytes(), &[1]].concat();
+    let (outbound, inbound) = (libolm(&outbound), libolm(&inbound));
+
+    let mut our_sender = GroupSession::from_libolm_pickle(&outbound, KEY).unwrap();
+    let mut our_reader = InboundGroupSession::from_libolm_pickle(&inbound, KEY).unwrap();
+    let mut their_sender = vodozemac::megolm::GroupSession::from_libolm_pickle(&outbound, KEY).unwrap();
+    let mut their_reader = vodozemac::megolm::InboundGroupSession::from_libolm_pickle(&inbound, KEY).unwrap();
+    assert_eq!(our_sender.session_id(), their_sender.session_id());
+    assert_eq!(our_reader.session_id(), their_reader.session_id());
+    assert!(our_reader.signing_key_verified());
+    for n in 0..5u8 {
+        let message = our_sender.encrypt(&[n]).unwrap();
+        assert_eq!(message.as_bytes(), their_sender.encrypt([n]).to_bytes(), "signatures are deterministic too");
+        let theirs = vodozemac::megolm::MegolmMessage::from_bytes(message.as_bytes()).unwrap();
+        assert_eq!(their_reader.decrypt(&theirs).unwrap().plaintext, [n]);
+        let message = MegolmMessage::from_bytes(message.as_bytes()).unwrap();
+        assert_eq!(our_reader.decrypt(&message).unwrap().plaintext, [n]);
     }
 }

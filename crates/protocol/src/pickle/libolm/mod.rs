@@ -5,6 +5,7 @@
 //! apart by the number at the front; each file here says which it knows.
 
 pub(crate) mod account;
+pub(crate) mod group_session;
 pub(crate) mod session;
 
 use zeroize::Zeroizing;

@@ -2,7 +2,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 use sha2::{Digest as _, Sha512};
 
-use super::{LibolmPickleError, account, open, read_body, session};
+use super::{LibolmPickleError, account, group_session, open, read_body, session};
 use crate::cipher::{CipherKeys, MacLength};
 use crate::encoding;
 use crate::key::{Curve25519SecretKey, Ed25519SecretKey};
@@ -103,6 +103,31 @@ fn a_session_that_cannot_be_is_refused() {
     assert_eq!(read(&[&start(1), &none, &six]), Err(FieldError::Count { count: 6, max: 5 }.into()));
     let many = [0, 0, 0, 41];
     assert_eq!(read(&[&start(1), &none, &chain, &many]), Err(FieldError::Count { count: 41, max: 40 }.into()));
+}
+
+#[test]
+fn each_version_of_a_group_session_is_read() {
+    let ratchet = [&[7; 128][..], &[0, 0, 0, 3]].concat();
+    let outbound = |version: u32| {
+        let bytes = [&version.to_be_bytes()[..], &ratchet, &signing_pair()].concat();
+        read_body(&bytes, group_session::read_outbound).map(|session| (session.next_index(), session.session_id()))
+    };
+    let id = Ed25519SecretKey::from_bytes(&[5; 32]).public_key().to_base64();
+    assert_eq!(outbound(1), Ok((3, id.clone())));
+    assert_eq!(outbound(2), Err(LibolmPickleError::Version(2)));
+
+    let inbound = |version: u32, verified: &[u8]| {
+        let bytes =
+            [&version.to_be_bytes()[..], &ratchet, &ratchet, &encoding::decode(&id).unwrap(), verified].concat();
+        read_body(&bytes, group_session::read_inbound)
+            .map(|session| (session.first_known_index(), session.signing_key_verified()))
+    };
+    assert_eq!(inbound(1, &[]), Ok((3, true)));
+    assert_eq!(inbound(2, &[0]), Ok((3, false)));
+    assert_eq!(inbound(2, &[1]), Ok((3, true)));
+    assert_eq!(inbound(2, &[2]), Err(FieldError::Value.into()));
+    assert_eq!(inbound(3, &[1]), Err(LibolmPickleError::Version(3)));
+    assert_eq!(inbound(0, &[]), Err(LibolmPickleError::Version(0)));
 }
 
 #[test]
