@@ -9,5 +9,6 @@ mod olm_differential;
 mod olm_properties;
 mod party;
 mod pickles;
+mod replay;
 mod vectors;
 mod wycheproof;
