@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on stops")]
 
 mod debug;
+mod docs;
 mod hex;
 mod megolm;
 mod olm_differential;
