@@ -1,0 +1,15 @@
+//! Everything of the crate that is tested from outside, in one binary to spare the linker.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on stops")]
+
+mod debug;
+mod docs;
+mod hex;
+mod megolm;
+mod olm_differential;
+mod olm_properties;
+mod party;
+mod pickles;
+mod replay;
+mod vectors;
+mod wycheproof;
