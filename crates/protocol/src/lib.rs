@@ -9,6 +9,8 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::unreachable)
 )]
 
+pub mod bundle;
+pub mod canonical;
 pub mod cipher;
 pub mod encoding;
 pub mod key;
