@@ -9,8 +9,12 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::unreachable)
 )]
 
+pub mod attachment;
+pub mod backup;
 pub mod bundle;
 pub mod canonical;
 pub mod cipher;
 pub mod encoding;
 pub mod key;
+pub mod key_export;
+pub mod secret_storage;

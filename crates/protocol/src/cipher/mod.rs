@@ -18,6 +18,7 @@ use cbc::cipher::{BlockModeDecrypt as _, BlockModeEncrypt as _, KeyIvInit as _};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 pub mod aead;
+pub(crate) mod ctr;
 pub mod kdf;
 pub mod mac;
 
