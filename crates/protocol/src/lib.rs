@@ -17,4 +17,5 @@ pub mod cipher;
 pub mod encoding;
 pub mod key;
 pub mod key_export;
+pub mod sas;
 pub mod secret_storage;
