@@ -15,6 +15,7 @@ pub mod bundle;
 pub mod canonical;
 pub mod cipher;
 pub mod encoding;
+pub mod envelope;
 pub mod key;
 pub mod key_export;
 pub mod sas;
