@@ -18,5 +18,11 @@ pub mod encoding;
 pub mod envelope;
 pub mod key;
 pub mod key_export;
+pub mod megolm;
+pub mod olm;
+pub mod pickle;
 pub mod sas;
 pub mod secret_storage;
+mod wire;
+
+pub use wire::WireError;
