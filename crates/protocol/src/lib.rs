@@ -16,6 +16,7 @@ pub mod canonical;
 pub mod cipher;
 pub mod encoding;
 pub mod envelope;
+pub mod hybrid;
 pub mod key;
 pub mod key_export;
 pub mod megolm;
