@@ -1,10 +1,11 @@
 //! What a backup says of itself, and why it may be believed.
 
 use super::{BackupError, BackupPublicKey, BackupSecretKey};
+use crate::bundle::signature::Signer;
 use crate::bundle::trust::{VerifiedDevice, VerifiedIdentity};
 use crate::bundle::{BundleError, signature};
 use crate::canonical::Object;
-use crate::key::{Curve25519PublicKey, Ed25519SecretKey};
+use crate::key::Curve25519PublicKey;
 
 /// The `auth_data` of a backup version, believed by nobody yet.
 ///
@@ -36,7 +37,7 @@ impl AuthData {
     ///
     /// # Errors
     /// [`BundleError::Field`] if the object has a `signatures` field of another shape.
-    pub fn signed_by(mut self, user_id: &str, key_id: &str, key: &Ed25519SecretKey) -> Result<Self, BundleError> {
+    pub fn signed_by(mut self, user_id: &str, key_id: &str, key: &impl Signer) -> Result<Self, BundleError> {
         signature::sign(&mut self.object, user_id, key_id, key)?;
         Ok(self)
     }

@@ -3,9 +3,10 @@
 //! <https://spec.matrix.org/v1.19/client-server-api/#cross-signing>
 
 use super::device_keys::expect_owner;
+use super::signature::Signer;
 use super::{BundleError, signature};
 use crate::canonical::{FieldError, Object};
-use crate::key::{Ed25519PublicKey, Ed25519SecretKey};
+use crate::key::Ed25519PublicKey;
 
 /// What a cross-signing key signs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -122,7 +123,7 @@ impl MasterKey {
     ///
     /// # Errors
     /// None for a valid key; the types say [`BundleError`] because it goes through the same reading as any other.
-    pub fn create(user_id: &str, key: &Ed25519SecretKey) -> Result<Self, BundleError> {
+    pub fn create(user_id: &str, key: &impl Signer) -> Result<Self, BundleError> {
         Self::parse(CrossSigningKey::unsigned(user_id, Usage::Master, &key.public_key()), user_id)
     }
 
@@ -130,7 +131,7 @@ impl MasterKey {
     ///
     /// # Errors
     /// [`BundleError::Field`] if the object has a `signatures` field of another shape.
-    pub fn signed_by(mut self, signer: &str, key_id: &str, key: &Ed25519SecretKey) -> Result<Self, BundleError> {
+    pub fn signed_by(mut self, signer: &str, key_id: &str, key: &impl Signer) -> Result<Self, BundleError> {
         signature::sign(&mut self.0.object, signer, key_id, key)?;
         Ok(self)
     }
@@ -165,7 +166,7 @@ macro_rules! signed_by_master {
             pub fn create(
                 key: &Ed25519PublicKey,
                 master: &MasterKey,
-                master_key: &Ed25519SecretKey,
+                master_key: &impl Signer,
             ) -> Result<Self, BundleError> {
                 let user_id = master.get().user_id();
                 let mut object = CrossSigningKey::unsigned(user_id, $usage, key);

@@ -1,8 +1,9 @@
 //! The identity keys of a device, signed by itself.
 
+use super::signature::Signer;
 use super::{BundleError, DEVICE_KEYS_BYTES_MAX, signature};
 use crate::canonical::Object;
-use crate::key::{Curve25519PublicKey, Ed25519PublicKey, Ed25519SecretKey};
+use crate::key::{Curve25519PublicKey, Ed25519PublicKey};
 
 /// A device's identity keys whose own signature has been checked.
 ///
@@ -68,7 +69,7 @@ impl DeviceKeys {
         device_id: &str,
         algorithms: &[&str],
         curve25519: &Curve25519PublicKey,
-        key: &Ed25519SecretKey,
+        key: &impl Signer,
     ) -> Result<Self, BundleError> {
         let keys = Object::new()
             .with(&format!("curve25519:{device_id}"), curve25519.to_base64())

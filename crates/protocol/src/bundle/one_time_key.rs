@@ -1,9 +1,10 @@
 //! One-time and fallback keys, signed by the device that made them.
 
+use super::signature::Signer;
 use super::{BundleError, DeviceKeys, algorithm, signature};
 use crate::canonical::{FieldError, Object, Value};
 use crate::encoding::{self, Base64Error};
-use crate::key::{Curve25519PublicKey, Ed25519SecretKey, KeyError};
+use crate::key::{Curve25519PublicKey, KeyError};
 use crate::key::{KemError, KemPublicKey};
 
 /// What a one-time key is for.
@@ -78,7 +79,7 @@ impl OneTimeKey {
         public: &Curve25519PublicKey,
         fallback: Fallback,
         device: &DeviceKeys,
-        key: &Ed25519SecretKey,
+        key: &impl Signer,
     ) -> Result<Self, BundleError> {
         let object = Object::new().with("key", public.to_base64());
         Self::sign(algorithm::SIGNED_CURVE25519, id, object, fallback, device, key)
@@ -93,7 +94,7 @@ impl OneTimeKey {
         public: (&Curve25519PublicKey, &KemPublicKey),
         fallback: Fallback,
         device: &DeviceKeys,
-        key: &Ed25519SecretKey,
+        key: &impl Signer,
     ) -> Result<Self, BundleError> {
         let object = Object::new().with("key", public.0.to_base64()).with("kem", encoding::encode(public.1.as_bytes()));
         Self::sign(algorithm::SIGNED_HYBRID, id, object, fallback, device, key)
@@ -105,7 +106,7 @@ impl OneTimeKey {
         mut object: Object,
         fallback: Fallback,
         device: &DeviceKeys,
-        key: &Ed25519SecretKey,
+        key: &impl Signer,
     ) -> Result<Self, BundleError> {
         if fallback == Fallback::Yes {
             object.insert("fallback", true);

@@ -5,6 +5,35 @@
 use super::BundleError;
 use crate::canonical::{FieldError, Object, Value};
 use crate::key::{Ed25519PublicKey, Ed25519SecretKey, Ed25519Signature};
+use crate::olm::Account;
+
+/// Whatever signs for a device, a user or a server: a key by itself, or the account that holds a device's.
+pub trait Signer {
+    /// The key that verifies what is signed.
+    fn public_key(&self) -> Ed25519PublicKey;
+    /// A signature over these bytes.
+    fn sign(&self, message: &[u8]) -> Ed25519Signature;
+}
+
+impl Signer for Ed25519SecretKey {
+    fn public_key(&self) -> Ed25519PublicKey {
+        self.public_key()
+    }
+
+    fn sign(&self, message: &[u8]) -> Ed25519Signature {
+        self.sign(message)
+    }
+}
+
+impl Signer for Account {
+    fn public_key(&self) -> Ed25519PublicKey {
+        self.identity_keys().ed25519
+    }
+
+    fn sign(&self, message: &[u8]) -> Ed25519Signature {
+        self.sign(message)
+    }
+}
 
 /// The name of a signing key: `ed25519:` and the device id, the public key, or the server's name for it.
 pub fn key_id(name: &str) -> String {
@@ -15,7 +44,7 @@ pub fn key_id(name: &str) -> String {
 ///
 /// # Errors
 /// [`BundleError::Field`] if there is a `signatures` field of another shape.
-pub fn sign(object: &mut Object, signer: &str, key_id: &str, key: &Ed25519SecretKey) -> Result<(), BundleError> {
+pub fn sign(object: &mut Object, signer: &str, key_id: &str, key: &impl Signer) -> Result<(), BundleError> {
     let signature = key.sign(&object.signed_bytes());
     add(object, signer, key_id, &signature)
 }

@@ -10,8 +10,9 @@
 //!
 //! <https://spec.matrix.org/v1.19/client-server-api/#key-and-signature-security>
 
+use super::signature::Signer;
 use super::{BundleError, DeviceKeys, MasterKey, SelfSigningKey, UserSigningKey, signature};
-use crate::key::{Ed25519PublicKey, Ed25519SecretKey};
+use crate::key::Ed25519PublicKey;
 
 /// Another user's cross-signing keys: consistent with each other, and not yet known to be that person's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -149,7 +150,7 @@ impl OwnIdentity {
     ///
     /// # Errors
     /// [`BundleError::WrongSignature`] if `key` is not the secret half of our user-signing key.
-    pub fn sign_user(&self, them: &VerifiedIdentity, key: &Ed25519SecretKey) -> Result<MasterKey, BundleError> {
+    pub fn sign_user(&self, them: &VerifiedIdentity, key: &impl Signer) -> Result<MasterKey, BundleError> {
         let ours = self.user_signing.get();
         let signed = them.master.clone().signed_by(ours.user_id(), &ours.key_id(), key)?;
         ours.check_signed(signed.get().as_object())?;
@@ -161,7 +162,7 @@ impl OwnIdentity {
     /// # Errors
     /// [`BundleError::WrongSignature`] if `key` is not the secret half of our self-signing key, [`BundleError::Owner`] if the device
     /// is not ours.
-    pub fn sign_device(&self, device: &DeviceKeys, key: &Ed25519SecretKey) -> Result<VerifiedDevice, BundleError> {
+    pub fn sign_device(&self, device: &DeviceKeys, key: &impl Signer) -> Result<VerifiedDevice, BundleError> {
         let ours = self.identity.self_signing.get();
         let mut object = device.as_object().clone();
         signature::sign(&mut object, ours.user_id(), &ours.key_id(), key)?;

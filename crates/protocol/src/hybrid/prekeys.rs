@@ -7,9 +7,10 @@ use rand_core::CryptoRng;
 
 use super::HybridError;
 use super::suite::identity_key;
+use crate::bundle::signature::Signer;
 use crate::bundle::{BundleError, DeviceKeys, Fallback, KeyContent, OneTimeKey};
 use crate::encoding;
-use crate::key::{Curve25519PublicKey, Curve25519SecretKey, Ed25519SecretKey, KemPublicKey, KemSecretKey};
+use crate::key::{Curve25519PublicKey, Curve25519SecretKey, KemPublicKey, KemSecretKey};
 use crate::pickle::codec::{Pickled, Reader, Writer};
 use crate::pickle::{self, FieldError, Kind, PickleError, PickleKey};
 
@@ -34,7 +35,9 @@ impl PublicPreKey {
             OneTimeKey::verify(key.name(), key.value().clone(), device).map_err(|_| HybridError::WrongPreKey)?;
         identity_key(device)?;
         match checked.content() {
-            KeyContent::SignedHybrid { curve25519, kem } => Ok(Self { curve25519: *curve25519, kem: kem.clone() }),
+            KeyContent::SignedHybrid { curve25519, kem } if curve25519.is_canonical() => {
+                Ok(Self { curve25519: *curve25519, kem: kem.clone() })
+            }
             _ => Err(HybridError::WrongPreKey),
         }
     }
@@ -130,7 +133,7 @@ impl PreKeys {
     ///
     /// # Errors
     /// [`BundleError`] if `device` is not the device that `key` signs for.
-    pub fn unpublished(&self, device: &DeviceKeys, key: &Ed25519SecretKey) -> Result<Vec<OneTimeKey>, BundleError> {
+    pub fn unpublished(&self, device: &DeviceKeys, key: &impl Signer) -> Result<Vec<OneTimeKey>, BundleError> {
         let one_time = self.one_time.iter().filter(|(_, (published, _))| !published);
         let one_time = one_time.map(|(id, (_, prekey))| (*id, prekey, Fallback::No));
         let fallback = self.fallback.iter().filter(|fallback| !fallback.published);
@@ -203,7 +206,7 @@ impl PreKeys {
     ///
     /// # Errors
     /// [`PickleError`] if the key is another or the bytes were altered.
-    pub fn from_pickle(bytes: &[u8], key: &PickleKey) -> Result<Self, PickleError> {
+    pub fn unpickle(bytes: &[u8], key: &PickleKey) -> Result<Self, PickleError> {
         pickle::open(Kind::HybridPreKeys, bytes, key)
     }
 }

@@ -260,7 +260,7 @@ impl Session {
     ///
     /// # Errors
     /// [`PickleError`] if the key is another or the bytes were altered.
-    pub fn from_pickle(bytes: &[u8], key: &PickleKey) -> Result<Self, PickleError> {
+    pub fn unpickle(bytes: &[u8], key: &PickleKey) -> Result<Self, PickleError> {
         pickle::open(Kind::HybridSession, bytes, key)
     }
 }

@@ -5,6 +5,7 @@ use sha2::{Digest as _, Sha256};
 use super::HybridError;
 use crate::bundle::{DeviceKeys, algorithm};
 use crate::key::{Curve25519PublicKey, Curve25519SecretKey};
+use crate::olm::Account;
 
 /// How two devices encrypt to each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,6 +65,14 @@ impl<'a> Identity<'a> {
         Ok(Self { device, secret })
     }
 
+    /// The device of this account.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn of_account(device: &'a DeviceKeys, account: &'a Account) -> Result<Self, HybridError> {
+        Self::new(device, account.identity_secret())
+    }
+
     pub(super) fn device(&self) -> &DeviceKeys {
         self.device
     }
@@ -78,7 +87,7 @@ pub(super) fn identity_key(device: &DeviceKeys) -> Result<Curve25519PublicKey, H
     if !device.offers(algorithm::HYBRID) {
         return Err(HybridError::NotOffered);
     }
-    device.curve25519().copied().ok_or(HybridError::NotOffered)
+    device.curve25519().filter(|key| key.is_canonical()).copied().ok_or(HybridError::NotOffered)
 }
 
 /// Adds a device to a transcript: who it is, its two identity keys, and which suites it offers.

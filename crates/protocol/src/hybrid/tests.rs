@@ -82,7 +82,7 @@ fn settled() -> (Session, Session) {
 /// A copy, as a thief makes one.
 fn copy(session: &Session) -> Session {
     let key = PickleKey::from_bytes(&[7; 32]);
-    Session::from_pickle(&session.pickle(&key, &mut rng(6)), &key).unwrap()
+    Session::unpickle(&session.pickle(&key, &mut rng(6)), &key).unwrap()
 }
 
 fn state(session: &Session) -> Vec<u8> {
@@ -125,7 +125,7 @@ fn an_altered_byte_anywhere_is_refused_and_changes_nothing() {
     let (_, first) = initiated(4, &published[0], b"hello");
     let bytes = Message::PreKey(first).to_bytes();
     // Every byte of the opening and of the short fields; of the two long ones, one in eleven.
-    let sampled = |at: usize| !(98..1186).contains(&at) && !(1220..2404).contains(&at) || at % 11 == 0;
+    let sampled = |at: usize| !(98..1186).contains(&at) && !(1220..2404).contains(&at) || at.is_multiple_of(11);
     for at in (0..bytes.len()).filter(|at| sampled(*at)) {
         let mut altered = bytes.clone();
         altered[at] ^= 1;
@@ -140,7 +140,7 @@ fn an_altered_byte_anywhere_is_refused_and_changes_nothing() {
     let mut rng = rng(8);
     let bytes = ours.encrypt(b"a turn", &mut rng).unwrap().to_bytes();
     let before = state(&theirs);
-    for at in (0..bytes.len()).filter(|at| !(34..2306).contains(at) || at % 11 == 0) {
+    for at in (0..bytes.len()).filter(|at| !(34..2306).contains(at) || at.is_multiple_of(11)) {
         let mut altered = bytes.clone();
         altered[at] ^= 1;
         let decrypted = Message::parse(&altered).and_then(|message| theirs.decrypt(&message));
@@ -279,7 +279,7 @@ fn a_fallback_key_begins_many_sessions_and_none_twice() {
     assert_eq!(accept(&mut keys, &first), Err(HybridError::Replayed));
     keys.generate_fallback(&mut rng(4));
     let pickle_key = PickleKey::from_bytes(&[7; 32]);
-    let mut keys = PreKeys::from_pickle(&keys.pickle(&pickle_key, &mut rng(6)), &pickle_key).unwrap();
+    let mut keys = PreKeys::unpickle(&keys.pickle(&pickle_key, &mut rng(6)), &pickle_key).unwrap();
     assert_eq!(accept(&mut keys, &first), Err(HybridError::Replayed));
     assert_eq!(accept(&mut keys, &second), Ok(()));
     keys.forget_previous_fallback();

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on stops")]
 
 mod backup;
+mod bundles;
 mod debug;
 mod hex;
 mod megolm;
