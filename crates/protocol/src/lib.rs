@@ -2,6 +2,69 @@
 //!
 //! **Invariant.** Bytes in, bytes out: no I/O, no clock, no global state; randomness is an argument. Nothing here panics on
 //! bytes that somebody else wrote. Secrets are zeroised when dropped, compared in constant time and never printed.
+//!
+//! # Where to go
+//!
+//! - [`key`], [`encoding`] and [`cipher`] are what all else is built of: key pairs, base64, AES-CBC under HMAC.
+//! - [`olm`] is the double ratchet between two devices, [`megolm`] the ratchet from one device to a group, [`pickle`] their
+//!   state at rest.
+//!
+//! `docs/follow-one-message.md` walks one message through the files, `spec/threat-model.md` says what is protected against
+//! whom and what is not, `spec/pickles.md` lays out our own format.
+//!
+//! # How the ratchets are used
+//!
+//! Bob publishes keys, Alice begins a session with them, and from then on both write and read. The caller keeps three
+//! promises: it verifies whose keys it uses, it names sender and recipient inside the plaintext, and it keeps only the
+//! latest pickle of a session.
+//!
+//! ```
+//! use protocol::olm::{Account, OlmMessage, SessionConfig};
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let mut rng = <rand_chacha::ChaCha20Rng as rand_core::SeedableRng>::seed_from_u64(1);
+//!
+//! let alice = Account::new(&mut rng);
+//! let mut bob = Account::new(&mut rng);
+//! let one_time_key = bob.generate_one_time_keys(1, &mut rng).created[0];
+//! bob.mark_keys_as_published();
+//!
+//! // Alice's side: the first messages bring along what Bob needs to create his end.
+//! let bobs_key = bob.identity_keys().curve25519;
+//! let mut hers = alice.create_outbound_session(SessionConfig::V1, &bobs_key, &one_time_key, &mut rng)?;
+//! let sent = hers.encrypt(b"hello", &mut rng)?;
+//! let (message_type, body) = (sent.message_type().number(), sent.to_base64());
+//!
+//! // Bob's side: `type` and `body` of an `m.room.encrypted` event.
+//! let OlmMessage::PreKey(first) = OlmMessage::from_base64(message_type, &body)? else { panic!("Alice's first message") };
+//! let inbound = bob.create_inbound_session(SessionConfig::V1, &alice.identity_keys().curve25519, &first)?;
+//! let mut his = inbound.session;
+//! assert_eq!(inbound.plaintext, b"hello");
+//!
+//! let answer = his.encrypt(b"hello yourself", &mut rng)?;
+//! assert_eq!(hers.decrypt(&answer)?, b"hello yourself");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A room gets a [`megolm::GroupSession`] for each device that writes in it, whose [`megolm::SessionKey`] goes over Olm to
+//! each device that may read.
+//!
+//! ```
+//! use protocol::megolm::{GroupSession, InboundGroupSession, SessionConfig, SessionKey};
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let mut rng = <rand_chacha::ChaCha20Rng as rand_core::SeedableRng>::seed_from_u64(1);
+//!
+//! let mut writer = GroupSession::new(SessionConfig::V1, &mut rng);
+//! let key = SessionKey::from_base64(&writer.session_key().to_base64())?;
+//! let mut reader = InboundGroupSession::new(&key, SessionConfig::V1);
+//!
+//! let message = writer.encrypt(b"to all")?;
+//! let read = reader.decrypt(&message)?;
+//! // Remember which event had which index: Megolm itself reads a repeated message again.
+//! assert_eq!((&read.plaintext[..], read.index), (&b"to all"[..], 0));
+//! # Ok(())
+//! # }
+//! ```
 
 #![forbid(unsafe_code)]
 #![cfg_attr(

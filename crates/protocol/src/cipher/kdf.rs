@@ -3,12 +3,10 @@
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
-use zeroize::{Zeroize as _, Zeroizing};
+use zeroize::Zeroizing;
 
 /// The length of a SHA-256 hash, and of everything that is keyed by one.
 pub const HASH_LENGTH: usize = 32;
-/// The length of a SHA-256 block, which is what HMAC pads its key to.
-const HASH_BLOCK_LENGTH: usize = 64;
 
 /// `HKDF(salt, secret, info, N)`.
 #[must_use]
@@ -34,12 +32,7 @@ pub fn hmac_pair(key: &[u8; HASH_LENGTH], first: &[u8], second: &[u8]) -> ([u8; 
     (first, keyed.chain_update(second).finalize().into_bytes().into())
 }
 
-/// A key shorter than a block is padded with zeros, says RFC 2104; done here because the general constructor may fail.
+#[expect(clippy::expect_used, reason = "RFC 2104 takes keys of every length; the trait speaks for other algorithms")]
 fn keyed(key: &[u8; HASH_LENGTH]) -> Hmac<Sha256> {
-    let mut block = [0; HASH_BLOCK_LENGTH];
-    let (start, _) = block.split_at_mut(HASH_LENGTH);
-    start.copy_from_slice(key);
-    let keyed = Hmac::<Sha256>::new(&block.into());
-    block.zeroize();
-    keyed
+    Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of every length")
 }

@@ -4,6 +4,7 @@
 //! contribute to is refused here, once, for every protocol above.
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use rand_core::CryptoRng;
 use subtle::ConstantTimeEq as _;
@@ -14,10 +15,12 @@ use super::{KeyError, base64_text, exactly};
 use crate::encoding;
 
 /// The secret half of a Curve25519 key pair, together with its public half. Wiped when dropped.
+///
+/// The public half is computed when it is first asked for: a session that only reads never asks.
 #[derive(Clone)]
 pub struct Curve25519SecretKey {
     secret: StaticSecret,
-    public: Curve25519PublicKey,
+    public: OnceLock<Curve25519PublicKey>,
 }
 
 impl Curve25519SecretKey {
@@ -34,9 +37,7 @@ impl Curve25519SecretKey {
     /// The key whose (unclamped) scalar is `bytes`. Every value is a key.
     #[must_use]
     pub fn from_bytes(bytes: &[u8; Self::LENGTH]) -> Self {
-        let secret = StaticSecret::from(*bytes);
-        let public = Curve25519PublicKey(PublicKey::from(&secret).to_bytes());
-        Self { secret, public }
+        Self { secret: StaticSecret::from(*bytes), public: OnceLock::new() }
     }
 
     /// The scalar, as it was given: for writing the key down, encrypted.
@@ -48,7 +49,7 @@ impl Curve25519SecretKey {
     /// The half that others may know.
     #[must_use]
     pub fn public_key(&self) -> Curve25519PublicKey {
-        self.public
+        *self.public.get_or_init(|| Curve25519PublicKey(PublicKey::from(&self.secret).to_bytes()))
     }
 
     /// `ECDH(self, theirs)`.
@@ -63,7 +64,7 @@ impl Curve25519SecretKey {
 
 impl fmt::Debug for Curve25519SecretKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Curve25519SecretKey").field("public", &self.public).finish_non_exhaustive()
+        f.debug_struct("Curve25519SecretKey").field("public", &self.public_key()).finish_non_exhaustive()
     }
 }
 
@@ -144,7 +145,7 @@ impl AsRef<[u8]> for Curve25519PublicKey {
 
 impl From<&Curve25519SecretKey> for Curve25519PublicKey {
     fn from(secret: &Curve25519SecretKey) -> Self {
-        secret.public
+        secret.public_key()
     }
 }
 

@@ -75,6 +75,10 @@ impl MegolmMessage {
     /// # Errors
     /// [`DecodeError`] unless `bytes` are the one spelling of a message.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
+        Self::from_vec(bytes.to_vec())
+    }
+
+    fn from_vec(bytes: Vec<u8>) -> Result<Self, DecodeError> {
         let version = *bytes.first().ok_or(DecodeError::TooShort)?;
         let config = SessionConfig::from_message_version(version).ok_or(DecodeError::Version(version))?;
         let suffix = config.mac_length().bytes() + Ed25519Signature::LENGTH;
@@ -87,7 +91,7 @@ impl MegolmMessage {
         fields.finish()?;
 
         let ciphertext = payload_end - ciphertext.len()..payload_end;
-        Ok(Self { bytes: bytes.to_vec(), config, index, ciphertext })
+        Ok(Self { bytes, config, index, ciphertext })
     }
 
     /// Takes the `ciphertext` of an event apart.
@@ -95,7 +99,7 @@ impl MegolmMessage {
     /// # Errors
     /// [`DecodeError`] unless it is base64 of the one spelling of a message.
     pub fn from_base64(text: &str) -> Result<Self, DecodeError> {
-        Self::from_bytes(&encoding::decode_lenient(text)?)
+        Self::from_vec(encoding::decode_lenient(text)?)
     }
 
     /// The bytes that travel.

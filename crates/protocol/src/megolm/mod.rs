@@ -2,7 +2,7 @@
 //!
 //! Read it with the specification open (<https://spec.matrix.org/v1.19/olm-megolm/megolm/>).
 //!
-//! - [`ratchet`]: `R_i` in its four parts, and how it winds.
+//! - `ratchet.rs`: `R_i` in its four parts, and how it winds.
 //! - [`group_session`]: the sender's end.
 //! - [`inbound`]: a reader's end.
 //! - [`message`]: what travels. [`session_key`]: what is shared, over Olm, so that others can read.

@@ -4,7 +4,7 @@
 //!
 //! - [`Account`](account): a device's identity keys, and the one-time and fallback keys it publishes so that others can
 //!   begin a session while it is away.
-//! - [`shared_secret`]: from the keys of two accounts to the first secret of a session.
+//! - `shared_secret.rs`: from the keys of two accounts to the first secret of a session.
 //! - [`session`]: the ratchet. `R_i` is in `root_key.rs`, `T_i` in `ratchet.rs`, `C_i,j` in `chain_key.rs`, `M_i,j` in
 //!   `message_key.rs`.
 //! - [`message`]: what travels.

@@ -4,7 +4,7 @@
 //! for each pickle, so the keys of AES and HMAC are never used twice under one [`PickleKey`], and the MAC covers all that
 //! comes before it, so that a pickle of one kind cannot be passed off as one of another.
 //!
-//! - [`codec`]: the fields inside, big-endian and of fixed order. Each type writes and reads its own.
+//! - `codec.rs`: the fields inside, big-endian and of fixed order. Each type writes and reads its own.
 //! - [`libolm`]: reads what libolm wrote, so that people can change their client without losing their history.
 //!
 //! What this cannot do: tell an old pickle from the latest. Putting an old one back makes a session encrypt under keys it

@@ -5,6 +5,7 @@
 mod backup;
 mod bundles;
 mod debug;
+mod docs;
 mod hex;
 mod megolm;
 mod olm_differential;
@@ -12,6 +13,7 @@ mod olm_properties;
 mod party;
 mod pickles;
 mod post_quantum;
+mod replay;
 mod sas;
 mod script;
 mod vectors;

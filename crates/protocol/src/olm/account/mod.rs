@@ -1,7 +1,7 @@
 //! A device's long-lived keys, and the beginning of sessions.
 //!
 //! An account is the device's identity: a signing key that others verify its other keys by, and a Curve25519 key that each
-//! session is bound to. Around them are the [`one_time_keys`] and [`fallback_keys`] that let others begin a session while
+//! session is bound to. Around them are the one-time keys (`one_time_keys.rs`) and fallback keys (`fallback_keys.rs`) that let others begin a session while
 //! the device is away.
 
 pub(crate) mod fallback_keys;

@@ -1,5 +1,6 @@
 //! The message key `M_i,j`: encrypts one message, or decrypts it, and is gone.
 //!
+//! `M_i,j = HMAC(C_i,j, "\x01")` (<https://spec.matrix.org/v1.19/olm-megolm/olm/#creating-a-message-key>), and
 //! `AES_KEY ‖ HMAC_KEY ‖ AES_IV = HKDF(0, M_i,j, "OLM_KEYS", 80)`
 //! (<https://spec.matrix.org/v1.19/olm-megolm/olm/#version-1>).
 

@@ -1,8 +1,8 @@
 //! A session: two parties, one double ratchet, any number of messages either way.
 //!
-//! Follow a message out: [`Session::encrypt`] → [`double_ratchet`] (which state are we in, which key is next) →
-//! [`chain_key`] → [`message_key`] → [`NormalMessage`](super::NormalMessage). And in: [`Session::decrypt`] →
-//! [`receiver_chain`] (known ratchet key), or [`double_ratchet`] and [`root_key`] (new one) → [`message_key`].
+//! Follow a message out: [`Session::encrypt`] → `double_ratchet.rs` (which state are we in, which key is next) →
+//! `chain_key.rs` → `message_key.rs` → [`NormalMessage`]. And in: [`Session::decrypt`] →
+//! `receiver_chain.rs` (known ratchet key), or `double_ratchet.rs` and `root_key.rs` (new one) → `message_key.rs`.
 //!
 //! **Invariant.** A message that is refused changes nothing. Sessions cannot be cloned: two copies would encrypt two
 //! messages under one key.
