@@ -10,6 +10,7 @@ mod hex;
 mod megolm;
 mod olm_differential;
 mod olm_properties;
+mod our_formats;
 mod party;
 mod pickles;
 mod post_quantum;
