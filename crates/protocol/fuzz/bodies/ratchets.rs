@@ -73,7 +73,7 @@ pub(crate) fn keys(data: &[u8]) {
     }
 }
 
-/// A message has one spelling.
+/// A message is kept as it travelled.
 pub(crate) fn olm_normal_message(data: &[u8]) {
     if let Ok(message) = NormalMessage::from_bytes(data) {
         assert_eq!(message.as_bytes(), data);
@@ -81,10 +81,12 @@ pub(crate) fn olm_normal_message(data: &[u8]) {
     }
 }
 
-/// A message has one spelling, its envelope included.
+/// A message is written as it was read, but for the order of its fields.
 pub(crate) fn olm_pre_key_message(data: &[u8]) {
     if let Ok(message) = PreKeyMessage::from_bytes(data) {
-        assert_eq!(message.to_bytes(), data);
+        let bytes = message.to_bytes();
+        assert_eq!(bytes.len(), data.len());
+        assert_eq!(PreKeyMessage::from_bytes(&bytes).as_ref(), Ok(&message));
         assert_eq!(message.session_id(), message.session_keys().session_id());
     }
 }
@@ -132,7 +134,7 @@ pub(crate) fn olm_create_inbound(data: &[u8]) {
     assert_eq!(bob.stored_one_time_keys(), usize::from(created.is_err()));
 }
 
-/// A message has one spelling.
+/// A message is kept as it travelled.
 pub(crate) fn megolm_message(data: &[u8]) {
     if let Ok(message) = MegolmMessage::from_bytes(data) {
         assert_eq!(message.as_bytes(), data);

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use rand_core::CryptoRng;
 use subtle::ConstantTimeEq as _;
 use x25519_dalek::{PublicKey, StaticSecret};
-use zeroize::{Zeroize as _, Zeroizing};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::{KeyError, base64_text, exactly};
 use crate::encoding;
@@ -61,6 +61,9 @@ impl Curve25519SecretKey {
         if shared.was_contributory() { Ok(SharedSecret(shared.to_bytes())) } else { Err(NonContributoryKey) }
     }
 }
+
+/// The secret half wipes itself; the other is public.
+impl ZeroizeOnDrop for Curve25519SecretKey {}
 
 impl fmt::Debug for Curve25519SecretKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -152,6 +155,7 @@ impl From<&Curve25519SecretKey> for Curve25519PublicKey {
 base64_text!(Curve25519PublicKey);
 
 /// What two parties agreed on. Not a key yet: derive keys from it. Wiped when dropped.
+#[derive(Zeroize, ZeroizeOnDrop)]
 pub struct SharedSecret([u8; 32]);
 
 impl SharedSecret {
@@ -162,12 +166,6 @@ impl SharedSecret {
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; Self::LENGTH] {
         &self.0
-    }
-}
-
-impl Drop for SharedSecret {
-    fn drop(&mut self) {
-        self.0.zeroize();
     }
 }
 

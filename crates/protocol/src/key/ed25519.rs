@@ -98,6 +98,9 @@ impl Clone for Ed25519SecretKey {
     }
 }
 
+/// Both forms of the secret half wipe themselves; the other half is public.
+impl ZeroizeOnDrop for Ed25519SecretKey {}
+
 impl fmt::Debug for Ed25519SecretKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Ed25519SecretKey").field("public", &self.public).finish_non_exhaustive()

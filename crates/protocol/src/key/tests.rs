@@ -172,6 +172,18 @@ fn what_is_no_key_is_refused_with_its_reason() {
     assert!(serde_json::from_str::<Curve25519PublicKey>(r#""short""#).is_err());
 }
 
+/// That a type says so is all that can be tested: looking at freed memory is not possible without unsafe code.
+#[test]
+fn secret_halves_are_wiped_when_dropped() {
+    fn wiped<T: zeroize::ZeroizeOnDrop>() {}
+    wiped::<Curve25519SecretKey>();
+    wiped::<x25519_dalek::StaticSecret>();
+    wiped::<Ed25519SecretKey>();
+    wiped::<Ed25519SecretBytes>();
+    wiped::<ed25519_dalek::hazmat::ExpandedSecretKey>();
+    wiped::<super::SharedSecret>();
+}
+
 #[test]
 fn debug_shows_the_public_half_only() {
     let curve = Curve25519SecretKey::from_bytes(&[0x42; 32]);

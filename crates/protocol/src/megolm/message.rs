@@ -10,7 +10,7 @@ use super::SessionConfig;
 use crate::cipher::CipherKeys;
 use crate::encoding::{self, Base64Error};
 use crate::key::{Ed25519SecretKey, Ed25519Signature};
-use crate::wire::{self, Reader, WireError};
+use crate::wire::{self, WireError};
 
 const INDEX: u8 = 0x08;
 const CIPHERTEXT: u8 = 0x12;
@@ -45,6 +45,8 @@ pub struct MegolmMessage {
     config: SessionConfig,
     index: u32,
     ciphertext: Range<usize>,
+    /// Where the MAC begins.
+    payload_end: usize,
 }
 
 impl MegolmMessage {
@@ -63,17 +65,18 @@ impl MegolmMessage {
         wire::push_integer(&mut bytes, INDEX, index.into());
         wire::push_string(&mut bytes, CIPHERTEXT, &ciphertext);
         let ciphertext = bytes.len() - ciphertext.len()..bytes.len();
+        let payload_end = bytes.len();
         let mac = keys.mac(&bytes);
         bytes.extend_from_slice(mac.tag(config.mac_length()));
         let signature = signing_key.sign(&bytes);
         bytes.extend_from_slice(signature.as_bytes());
-        Self { bytes, config, index, ciphertext }
+        Self { bytes, config, index, ciphertext, payload_end }
     }
 
     /// Takes a message apart.
     ///
     /// # Errors
-    /// [`DecodeError`] unless `bytes` are the one spelling of a message.
+    /// [`DecodeError`] unless `bytes` are a message and nothing more.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
         Self::from_vec(bytes.to_vec())
     }
@@ -85,19 +88,17 @@ impl MegolmMessage {
         let payload_end = bytes.len().checked_sub(suffix).ok_or(DecodeError::TooShort)?;
         let payload = bytes.get(1..payload_end).ok_or(DecodeError::TooShort)?;
 
-        let mut fields = Reader::new(payload);
-        let index = u32::try_from(fields.integer(INDEX)?).map_err(|_| DecodeError::Index)?;
-        let ciphertext = fields.string(CIPHERTEXT)?;
-        fields.finish()?;
-
-        let ciphertext = payload_end - ciphertext.len()..payload_end;
-        Ok(Self { bytes, config, index, ciphertext })
+        let [index, ciphertext] = wire::read_fields(payload, [INDEX, CIPHERTEXT])?;
+        let index = u32::try_from(index.integer).map_err(|_| DecodeError::Index)?;
+        let start = 1 + ciphertext.start;
+        let ciphertext = start..start + ciphertext.string.len();
+        Ok(Self { bytes, config, index, ciphertext, payload_end })
     }
 
     /// Takes the `ciphertext` of an event apart.
     ///
     /// # Errors
-    /// [`DecodeError`] unless it is base64 of the one spelling of a message.
+    /// [`DecodeError`] unless it is base64 of a message and nothing more.
     pub fn from_base64(text: &str) -> Result<Self, DecodeError> {
         Self::from_vec(encoding::decode_lenient(text)?)
     }
@@ -134,7 +135,7 @@ impl MegolmMessage {
     /// What the MAC covers, and the MAC.
     pub(super) fn authenticated(&self) -> (&[u8], &[u8]) {
         let (signed, _) = self.split_signature();
-        signed.split_at_checked(self.ciphertext.end).unwrap_or_default()
+        signed.split_at_checked(self.payload_end).unwrap_or_default()
     }
 
     /// What the signature covers, and the signature.

@@ -60,7 +60,7 @@ impl OlmMessage {
     /// Takes a message apart.
     ///
     /// # Errors
-    /// [`DecodeError`] unless `bytes` are the one spelling of a message of this type.
+    /// [`DecodeError`] unless `bytes` are a message of this type and nothing more.
     pub fn from_bytes(message_type: MessageType, bytes: &[u8]) -> Result<Self, DecodeError> {
         match message_type {
             MessageType::PreKey => PreKeyMessage::from_bytes(bytes).map(Self::PreKey),
@@ -71,7 +71,7 @@ impl OlmMessage {
     /// Takes the `type` and `body` of an event apart.
     ///
     /// # Errors
-    /// [`DecodeError`] unless they are a known type and base64 of the one spelling of such a message.
+    /// [`DecodeError`] unless they are a known type and base64 of such a message and nothing more.
     pub fn from_base64(message_type: u64, body: &str) -> Result<Self, DecodeError> {
         Self::from_bytes(message_type.try_into()?, &encoding::decode_lenient(body)?)
     }

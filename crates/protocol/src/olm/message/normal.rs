@@ -11,7 +11,7 @@ use super::pre_key::canonical_key;
 use crate::cipher::CipherKeys;
 use crate::key::Curve25519PublicKey;
 use crate::olm::SessionConfig;
-use crate::wire::{self, Reader};
+use crate::wire;
 
 const RATCHET_KEY: u8 = 0x0a;
 const CHAIN_INDEX: u8 = 0x10;
@@ -28,6 +28,8 @@ pub struct NormalMessage {
     ratchet_key: Curve25519PublicKey,
     chain_index: u64,
     ciphertext: Range<usize>,
+    /// Where the MAC begins.
+    payload_end: usize,
 }
 
 impl NormalMessage {
@@ -46,29 +48,35 @@ impl NormalMessage {
         wire::push_integer(&mut bytes, CHAIN_INDEX, chain_index);
         wire::push_string(&mut bytes, CIPHERTEXT, &ciphertext);
         let ciphertext = bytes.len() - ciphertext.len()..bytes.len();
+        let payload_end = bytes.len();
         let mac = keys.mac(&bytes);
         bytes.extend_from_slice(mac.tag(config.mac_length()));
-        Self { bytes, config, ratchet_key, chain_index, ciphertext }
+        Self { bytes, config, ratchet_key, chain_index, ciphertext, payload_end }
     }
 
     /// Takes a message apart.
     ///
     /// # Errors
-    /// [`DecodeError`] unless `bytes` are the one spelling of a message.
+    /// [`DecodeError`] unless `bytes` are a message and nothing more.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
         let version = *bytes.first().ok_or(DecodeError::TooShort)?;
         let config = SessionConfig::from_message_version(version).ok_or(DecodeError::Version(version))?;
         let payload_end = bytes.len().checked_sub(config.mac_length().bytes()).ok_or(DecodeError::TooShort)?;
         let payload = bytes.get(1..payload_end).ok_or(DecodeError::TooShort)?;
 
-        let mut fields = Reader::new(payload);
-        let ratchet_key = canonical_key(fields.string(RATCHET_KEY)?)?;
-        let chain_index = fields.integer(CHAIN_INDEX)?;
-        let ciphertext = fields.string(CIPHERTEXT)?;
-        fields.finish()?;
-
-        let ciphertext = payload_end - ciphertext.len()..payload_end;
-        Ok(Self { bytes: bytes.to_vec(), config, ratchet_key, chain_index, ciphertext })
+        let [ratchet_key, chain_index, ciphertext] =
+            wire::read_fields(payload, [RATCHET_KEY, CHAIN_INDEX, CIPHERTEXT])?;
+        let ratchet_key = canonical_key(ratchet_key.string)?;
+        let start = 1 + ciphertext.start;
+        let ciphertext = start..start + ciphertext.string.len();
+        Ok(Self {
+            bytes: bytes.to_vec(),
+            config,
+            ratchet_key,
+            chain_index: chain_index.integer,
+            ciphertext,
+            payload_end,
+        })
     }
 
     /// The bytes that travel.
@@ -102,7 +110,7 @@ impl NormalMessage {
 
     /// What the MAC covers, and the MAC.
     pub(crate) fn authenticated(&self) -> (&[u8], &[u8]) {
-        self.bytes.split_at_checked(self.ciphertext.end).unwrap_or_default()
+        self.bytes.split_at_checked(self.payload_end).unwrap_or_default()
     }
 }
 

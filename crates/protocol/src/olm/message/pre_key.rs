@@ -3,12 +3,12 @@
 //!
 //! No MAC covers the outer fields. What protects them is that the session follows from them: other keys give another
 //! shared secret, and the MAC inside fails. That argument needs each key to have one spelling, so [`canonical_key`]
-//! refuses the others.
+//! refuses the others. The order of the fields is free, and says nothing.
 
 use super::{DecodeError, NormalMessage};
 use crate::key::Curve25519PublicKey;
 use crate::olm::SessionKeys;
-use crate::wire::{self, Reader};
+use crate::wire;
 
 const VERSION: u8 = 3;
 const ONE_TIME_KEY: u8 = 0x0a;
@@ -34,22 +34,23 @@ impl PreKeyMessage {
     /// Takes a message apart.
     ///
     /// # Errors
-    /// [`DecodeError`] unless `bytes` are the one spelling of a message.
+    /// [`DecodeError`] unless `bytes` are a message and nothing more.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
         let (version, payload) = bytes.split_first().ok_or(DecodeError::TooShort)?;
         if *version != VERSION {
             return Err(DecodeError::Version(*version));
         }
-        let mut fields = Reader::new(payload);
-        let one_time_key = canonical_key(fields.string(ONE_TIME_KEY)?)?;
-        let base_key = canonical_key(fields.string(BASE_KEY)?)?;
-        let identity_key = canonical_key(fields.string(IDENTITY_KEY)?)?;
-        let message = NormalMessage::from_bytes(fields.string(MESSAGE)?)?;
-        fields.finish()?;
-        Ok(Self { session_keys: SessionKeys { identity_key, base_key, one_time_key }, message })
+        let [one_time_key, base_key, identity_key, message] =
+            wire::read_fields(payload, [ONE_TIME_KEY, BASE_KEY, IDENTITY_KEY, MESSAGE])?;
+        let session_keys = SessionKeys {
+            identity_key: canonical_key(identity_key.string)?,
+            base_key: canonical_key(base_key.string)?,
+            one_time_key: canonical_key(one_time_key.string)?,
+        };
+        Ok(Self { session_keys, message: NormalMessage::from_bytes(message.string)? })
     }
 
-    /// The bytes that travel.
+    /// The bytes that travel, with the fields in the order of the specification.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let inner = self.message.as_bytes();

@@ -26,6 +26,17 @@ fn forge(ratchet_key: Curve25519PublicKey, key: MessageKey) -> NormalMessage {
 }
 
 #[test]
+fn keys_of_the_ratchet_are_wiped_when_dropped() {
+    fn wiped<T: zeroize::ZeroizeOnDrop>() {}
+    wiped::<super::RootBytes>();
+    wiped::<ChainKey>();
+    wiped::<MessageKey>();
+    wiped::<crate::cipher::CipherKeys>();
+    wiped::<crate::megolm::ratchet::Ratchet>();
+    wiped::<crate::pickle::PickleKey>();
+}
+
+#[test]
 fn a_first_ratchet_key_of_small_order_is_never_answered() {
     let mut rng = ChaCha20Rng::seed_from_u64(1);
     let forged = PreKeyMessage::new(session_keys(), forge(SMALL, secrets().1.next_message_key()));
