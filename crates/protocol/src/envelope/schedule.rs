@@ -51,7 +51,7 @@ impl Transcript {
     }
 
     /// What the sender signs: it cannot be a signed JSON object, which begins with a brace.
-    pub(super) fn signed_bytes(&self, letter: &[u8]) -> Vec<u8> {
-        [format!("{ALGORITHM} sender").as_bytes(), &self.0, letter].concat()
+    pub(super) fn signed_bytes(&self, letter: &[u8]) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new([format!("{ALGORITHM} sender").as_bytes(), &self.0, letter].concat())
     }
 }

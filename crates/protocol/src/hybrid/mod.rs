@@ -2,15 +2,15 @@
 //! recorded today.
 //!
 //! It stands beside Olm, for devices that both offer it. Setting up is in the manner of PQXDH: three X25519 agreements and one
-//! ML-KEM-768 encapsulation to a signed prekey ([`handshake`]). Then each turn of the conversation mixes a fresh X25519 agreement
-//! *and* a fresh encapsulation into the root ([`ratchet`]), so that a stolen state heals after a round trip even against an
+//! ML-KEM-768 encapsulation to a signed prekey (`handshake.rs`). Then each turn of the conversation mixes a fresh X25519 agreement
+//! *and* a fresh encapsulation into the root (`ratchet.rs`), so that a stolen state heals after a round trip even against an
 //! adversary who can undo one of the two.
 //!
-//! Follow a message out: [`Session::encrypt`] → [`ratchet`] (whose turn is it, which key is next) → [`message`]. And in:
-//! [`Session::decrypt`] → [`skipped`] or [`ratchet`] → [`message`].
+//! Follow a message out: [`Session::encrypt`] (whose turn is it) → `ratchet.rs` (which key is next) → `message.rs`. And in:
+//! `message.rs` → [`Session::decrypt`] → `skipped.rs` or `ratchet.rs`.
 //!
 //! **What it costs.** A message carries the sender's ratchet keys (32 + 1184 bytes) and, after the opening chain, a ciphertext of 1088,
-//! because any message may be the first that arrives. A session's state is some 5 kB instead of some 300 bytes. Sending the
+//! because any message may be the first that arrives. A session's state is some 2.7 kB instead of some 350 bytes. Sending the
 //! ciphertext in pieces (as Signal's sparse ratchet does) would cost less a message and heal later; to-device messages are few, so
 //! this pays in bytes and heals at once.
 //!
