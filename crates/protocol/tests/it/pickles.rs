@@ -168,6 +168,33 @@ fn a_session_of_libolms_goes_on_with_either_side_ours() {
     }
 }
 
+/// libolm lists the newest key first; the oldest must be the one that goes when a session is full.
+#[test]
+fn a_full_session_of_libolms_forgets_its_oldest_key_first() {
+    let ratchet = Curve25519SecretKey::from_bytes(&[0x31; 32]);
+    let public = *ratchet.public_key().as_bytes();
+    let first = [0x32; 32];
+    let (mut chain_key, mut newest_first) = (first, vec![]);
+    for index in 0..40 {
+        let message_key = protocol::cipher::kdf::hmac(&chain_key, b"\x01");
+        newest_first.insert(0, [&public[..], &message_key, &[0, 0, 0, index]].concat());
+        chain_key = protocol::cipher::kdf::hmac(&chain_key, b"\x02");
+    }
+    let start = [&ONE[..], &[1], &[0x33; 96], &[0x34; 32]].concat();
+    let alice = [&start[..], &ONE, &public, ratchet.as_bytes(), &first, &NOTHING, &NOTHING, &NOTHING].concat();
+    let forty = [0, 0, 0, 40];
+    let chain = [&ONE[..], &public, &chain_key, &forty].concat();
+    let bob = [&start[..], &NOTHING, &chain, &forty, &newest_first.concat()].concat();
+
+    let (mut alice, mut bob) = (read(&libolm(&alice), true), read(&libolm(&bob), true));
+    let messages: Vec<_> = (0..42u8).map(|n| alice.encrypt(&[n])).collect();
+    bob.decrypt(&messages[41]).unwrap();
+    assert!(bob.decrypt(&messages[0]).is_err(), "it made room for the key of message 40");
+    for (n, message) in messages.iter().enumerate().take(41).skip(1) {
+        assert_eq!(usize::from(bob.decrypt(message).unwrap()[0]), n);
+    }
+}
+
 #[test]
 fn group_sessions_of_libolms_go_on_with_either_side_ours() {
     let signing_key = Ed25519SecretKey::from_bytes(&[5; 32]).public_key();

@@ -25,6 +25,19 @@ fn the_last_index_is_never_used() {
     }
 }
 
+/// What makes reading a conversation cheap: each message is a step from the one before, not from the first.
+#[test]
+fn reading_goes_on_from_the_message_read_last() {
+    let mut session = GroupSession::new(SessionConfig::V1, &mut ChaCha20Rng::seed_from_u64(2));
+    let mut inbound = InboundGroupSession::from(&session);
+    let messages: Vec<_> = (0..300).map(|_| session.encrypt(b"message").unwrap()).collect();
+    for index in [0, 299, 7] {
+        inbound.decrypt(&messages[index]).unwrap();
+        assert_eq!(inbound.latest.index(), messages[index].index());
+        assert_eq!(inbound.first.index(), 0);
+    }
+}
+
 /// The sender's signing key signs whatever the sender likes; the ratchet must still have made it.
 #[test]
 fn a_signed_message_under_another_ratchet_is_refused() {

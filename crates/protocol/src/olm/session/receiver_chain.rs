@@ -18,7 +18,7 @@ use crate::pickle::codec::{Pickled, Reader, Writer};
 pub const MAX_MESSAGE_GAP: u64 = 2000;
 
 /// How many keys of missing messages a chain keeps; beyond it the oldest goes. Bounds memory, and how much an attacker
-/// who copies the state can read of what was delayed. The number is again that of libolm and vodozemac.
+/// who copies the state can read of what was delayed. vodozemac keeps as many; libolm kept 40 for all chains together.
 pub const MAX_SKIPPED_KEYS: usize = 40;
 
 /// The other side's messages under one ratchet key.

@@ -59,11 +59,13 @@ fn each_version_of_an_account_is_read() {
         (4, vec![&[1][..], &current], vec![eight, None]),
         (4, vec![&[2][..], &current, &previous], vec![eight, nine]),
     ] {
-        let account = read_account(&[&account_start(version), &fallback.concat(), &NEXT_ID]).unwrap();
+        let mut account = read_account(&[&account_start(version), &fallback.concat(), &NEXT_ID]).unwrap();
         assert_eq!(account.identity_keys().curve25519, curve(6).public_key());
         assert_eq!(account.identity_keys().ed25519, Ed25519SecretKey::from_bytes(&[5; 32]).public_key());
         assert_eq!(account.stored_one_time_keys(), 1);
         assert_eq!(account.unpublished_one_time_keys().count(), 0);
+        account.generate_one_time_keys(1, &mut ChaCha20Rng::seed_from_u64(2));
+        assert_eq!(account.stored_one_time_keys(), 2, "a new key has a number of its own");
         assert_eq!(fallback_keys(account), expected, "version {version}");
     }
 }
