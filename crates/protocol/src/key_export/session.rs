@@ -94,15 +94,15 @@ pub struct ExportedSession {
 }
 
 impl ExportedSession {
-    /// Reads the content of a file.
+    /// Reads the content of a file, each session by itself: one that is malformed does not keep the others from being imported.
     ///
     /// # Errors
-    /// [`KeyExportError`] if it is not an array of sessions.
-    pub fn parse_all(content: &str) -> Result<Vec<Self>, KeyExportError> {
+    /// [`KeyExportError`] if it is not an array.
+    pub fn parse_all(content: &str) -> Result<Vec<Result<Self, FieldError>>, KeyExportError> {
+        let wrong = |expected| FieldError::Type { name: "content".to_owned(), expected };
         let value = Value::parse(content.as_bytes())?;
-        let not_sessions = || FieldError::Type { name: "content".to_owned(), expected: "an array of sessions" };
-        let sessions = value.as_array().ok_or_else(not_sessions)?;
-        sessions.iter().map(|session| Ok(Self::parse(session.as_object().ok_or_else(not_sessions)?)?)).collect()
+        let sessions = value.as_array().ok_or_else(|| wrong("an array of sessions"))?;
+        Ok(sessions.iter().map(|session| Self::parse(session.as_object().ok_or_else(|| wrong("an object"))?)).collect())
     }
 
     fn parse(object: &Object) -> Result<Self, FieldError> {
