@@ -138,6 +138,56 @@ fn a_key_of_small_order_verifies_nothing() {
     assert_eq!(key.verify(b"anything", &Ed25519Signature::from_bytes(signature)), Err(SignatureError));
 }
 
+/// There are eight such points, so eight different encodings of such points are all.
+#[test]
+fn the_table_of_small_orders_is_all_of_them() {
+    use super::ed25519::SMALL_ORDER;
+
+    for (position, bytes) in SMALL_ORDER.iter().enumerate() {
+        let point = ed25519_dalek::VerifyingKey::from_bytes(bytes).unwrap();
+        assert!(point.is_weak());
+        assert_eq!(point.to_edwards().compress().as_bytes(), bytes, "canonical");
+        assert!(!SMALL_ORDER[..position].contains(bytes));
+    }
+}
+
+/// Who knows the secret key can name any R of small order, and find an S that solves the equation.
+#[test]
+fn a_signature_with_an_r_of_small_order_is_refused_as_strictly_as_can_be() {
+    use curve25519_dalek::scalar::Scalar;
+    use ed25519_dalek::Signature;
+    use ed25519_dalek::hazmat::{ExpandedSecretKey, raw_verify};
+    use sha2::{Digest as _, Sha512};
+
+    use super::ed25519::SMALL_ORDER;
+
+    let expanded = ExpandedSecretKey::from_bytes(&Sha512::digest([7; 32]).into());
+    let ours = Ed25519SecretKey::from_bytes(&[7; 32]).public_key();
+    let theirs = ed25519_dalek::VerifyingKey::from_bytes(ours.as_bytes()).unwrap();
+    let identity = SMALL_ORDER.iter().find(|bytes| bytes[0] == 1).unwrap();
+    let challenge = Sha512::new().chain_update(identity).chain_update(ours.as_bytes()).chain_update(b"message");
+    let s = Scalar::from_bytes_mod_order_wide(&challenge.finalize().into()) * expanded.scalar;
+    let bytes: [u8; 64] = [*identity, s.to_bytes()].concat().try_into().unwrap();
+
+    assert!(raw_verify::<Sha512>(&theirs, b"message", &Signature::from_bytes(&bytes)).is_ok(), "the equation holds");
+    assert!(theirs.verify_strict(b"message", &Signature::from_bytes(&bytes)).is_err());
+    assert_eq!(ours.verify(b"message", &Ed25519Signature::from_bytes(bytes)), Err(SignatureError));
+}
+
+proptest::proptest! {
+    #[test]
+    fn verification_is_that_of_the_strict_verifier(seed: [u8; 32], message: Vec<u8>, bit in 0usize..512, alter: bool) {
+        let secret = Ed25519SecretKey::from_bytes(&seed);
+        let mut bytes = *secret.sign(&message).as_bytes();
+        bytes[bit / 8] ^= u8::from(alter) << (bit % 8);
+        let theirs = ed25519_dalek::VerifyingKey::from_bytes(secret.public_key().as_bytes()).unwrap();
+        let strict = theirs.verify_strict(&message, &ed25519_dalek::Signature::from_bytes(&bytes)).is_ok();
+        let ours = secret.public_key().verify(&message, &Ed25519Signature::from_bytes(bytes)).is_ok();
+        proptest::prop_assert_eq!(ours, strict);
+        proptest::prop_assert_eq!(ours, !alter);
+    }
+}
+
 #[test]
 fn public_keys_and_signatures_round_trip_as_text_and_json() {
     let mut rng = ChaCha20Rng::seed_from_u64(2);
