@@ -5,13 +5,14 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 
 use super::padding::SMALLEST;
+use super::schedule::Transcript;
 use super::window::{AGE_MAX_MS, ReplayError, ReplayWindow, SEEN_MAX, SENDERS_MAX, SKEW_MAX_MS, SNAPSHOT_BYTES_MAX};
 use super::{
     EnvelopeError, EnvelopeKey, EnvelopeSecretKey, HEADER_LENGTH, LIFETIME_MAX_MS, PAYLOAD_MAX, SealedEnvelope, Sender,
     VerifiedLetter, padded_length, seal, sealed_length,
 };
 use crate::canonical::{Integer, Object};
-use crate::key::Ed25519SecretKey;
+use crate::key::{Curve25519SecretKey, Ed25519SecretKey};
 
 const NOW: u64 = 1_790_000_000_000;
 const DAY: u64 = 24 * 60 * 60 * 1000;
@@ -123,9 +124,69 @@ fn a_letter_is_believed_for_its_senders_signature_only() {
     assert!(letter().verify(&server_key(3).public_key()).is_ok());
 }
 
-/// Either agreement alone keeps the envelope shut: what the header says of the other is exchanged, and the key is another.
 #[test]
 fn both_halves_of_the_agreement_are_needed() {
+    let transcript = |seed: u64| {
+        let secret = EnvelopeSecretKey::generate(&mut rng(seed));
+        Transcript::new("b.example", &secret.curve25519.public_key(), secret.kem.public_key(), b"header")
+    };
+    let agree = |seed: u64| {
+        let (mut rng, secret) = (rng(seed), EnvelopeSecretKey::generate(&mut rng(1)));
+        let ephemeral = Curve25519SecretKey::generate(&mut rng);
+        let classical = ephemeral.diffie_hellman(&secret.curve25519.public_key()).unwrap();
+        (classical, secret.kem.public_key().encapsulate(&mut rng).unwrap().1)
+    };
+    let (one, other) = (agree(2), agree(3));
+    let sealed = transcript(1).seal_key(&one.0, &one.1).seal(b"", b"letter").unwrap();
+    let opens = |transcript: Transcript, classical, post_quantum| {
+        transcript.seal_key(classical, post_quantum).open(b"", &sealed).is_ok()
+    };
+    assert!(opens(transcript(1), &one.0, &one.1));
+    assert!(!opens(transcript(1), &other.0, &one.1));
+    assert!(!opens(transcript(1), &one.0, &other.1));
+    assert!(!opens(transcript(2), &one.0, &one.1));
+}
+
+/// What only a sender could have made, and none of our software makes.
+#[test]
+fn a_letter_that_is_not_written_as_it_should_be_is_refused() {
+    let (secret, public) = recipient();
+    let seal_letter = |change: fn(&mut Vec<u8>)| {
+        let mut rng = rng(9);
+        let ephemeral = Curve25519SecretKey::generate(&mut rng);
+        let (ciphertext, post_quantum) = public.kem.encapsulate(&mut rng).unwrap();
+        let header = [&[1][..], &public.id(), ephemeral.public_key().as_bytes(), ciphertext.as_bytes()].concat();
+        let transcript = Transcript::new("b.example", &public.curve25519, &public.kem, &header);
+        let mut letter = [&NOW.to_be_bytes()[..], &[1; 16], b"\x09a.example\x09ed25519:a\0\0\0\x01x"].concat();
+        let signature = server_key(3).sign(&transcript.signed_bytes(&letter));
+        letter.extend_from_slice(signature.as_bytes());
+        letter.resize(SMALLEST, 0);
+        change(&mut letter);
+        let classical = ephemeral.diffie_hellman(&public.curve25519).unwrap();
+        let sealed = transcript.seal_key(&classical, &post_quantum).seal(&header, &letter).unwrap();
+        let envelope = SealedEnvelope::parse(&[header, sealed].concat()).unwrap();
+        envelope.decrypt("b.example", &secret).and_then(|letter| letter.verify(&server_key(3).public_key()))
+    };
+    assert!(seal_letter(|_| ()).is_ok());
+    let malformed: [fn(&mut Vec<u8>); 7] = [
+        |letter| letter[SMALLEST - 1] = 1,
+        |letter| letter.push(0),
+        |letter| letter.truncate(SMALLEST - 1),
+        |letter| letter.truncate(20),
+        |letter| letter[24] = 0,
+        |letter| letter[25] = 0xff,
+        |letter| letter[44] = 0xff,
+    ];
+    for change in malformed {
+        assert_eq!(seal_letter(change).unwrap_err(), EnvelopeError::Malformed);
+    }
+    let unsigned = seal_letter(|letter| letter[48] = b'y');
+    assert_eq!(unsigned.unwrap_err(), EnvelopeError::WrongSender("a.example".to_owned()));
+}
+
+/// What the header says of either half is part of the transcript, so halves of two envelopes do not go together.
+#[test]
+fn halves_of_two_envelopes_do_not_go_together() {
     let bytes = sealed(b"x", NOW, 9);
     let other = sealed(b"x", NOW, 10);
     let splice = |range: std::ops::Range<usize>| {

@@ -61,7 +61,7 @@ impl RootKey {
         Ok(self.step(classical.as_bytes(), post_quantum.as_bytes(), theirs, ciphertext, &ours.public()))
     }
 
-    fn step(
+    pub(super) fn step(
         &self,
         classical: &[u8; 32],
         post_quantum: &[u8; 32],

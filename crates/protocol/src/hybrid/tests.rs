@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 
+use super::ratchet::{RatchetSecret, RootKey};
 use super::{
     CHAINS_MAX, FALLBACK_USES_MAX, GAP_MAX, HybridError, Identity, Message, ONE_TIME_KEYS_MAX, PreKeyMessage, PreKeys,
     RatchetMessage, SKIPPED_MAX, Session, Suite, SuiteError, choose,
@@ -383,7 +384,20 @@ fn a_message_of_another_session_is_refused() {
 }
 
 #[test]
-fn either_agreement_alone_keeps_a_turn_shut() {
+fn both_halves_of_a_turn_are_needed() {
+    let (ours, theirs) = (RatchetSecret::generate(&mut rng(1)), RatchetSecret::generate(&mut rng(2)));
+    let (ciphertext, _) = theirs.public().kem.encapsulate(&mut rng(3)).unwrap();
+    let chain = |root: u8, classical: u8, post_quantum: u8| {
+        let root = RootKey([root; 32]);
+        root.step(&[classical; 32], &[post_quantum; 32], &ours.public(), &ciphertext, &theirs.public()).1.0
+    };
+    let right = chain(1, 2, 3);
+    assert_eq!(right, chain(1, 2, 3));
+    assert!(right != chain(9, 2, 3) && right != chain(1, 9, 3) && right != chain(1, 2, 9));
+}
+
+#[test]
+fn halves_of_two_turns_do_not_go_together() {
     let (ours, theirs) = settled();
     // The same turn twice, with other randomness: neither half of one fits the other.
     let (mut one, mut other) = (copy(&ours), copy(&ours));
