@@ -20,18 +20,25 @@ pub fn hkdf<const N: usize>(salt: &[u8], secret: &[u8], info: &[u8]) -> Zeroizin
 
 /// `HMAC(key, message)`.
 #[must_use]
+#[inline]
 pub fn hmac(key: &[u8; HASH_LENGTH], message: &[u8]) -> [u8; HASH_LENGTH] {
-    keyed(key).chain_update(message).finalize().into_bytes().into()
+    let mut keyed = keyed(key);
+    keyed.update(message);
+    keyed.finalize().into_bytes().into()
 }
 
 /// `HMAC(key, first)` and `HMAC(key, second)`, hashing the key once.
 #[must_use]
+#[inline]
 pub fn hmac_pair(key: &[u8; HASH_LENGTH], first: &[u8], second: &[u8]) -> ([u8; HASH_LENGTH], [u8; HASH_LENGTH]) {
-    let keyed = keyed(key);
-    let first = keyed.clone().chain_update(first).finalize().into_bytes().into();
-    (first, keyed.chain_update(second).finalize().into_bytes().into())
+    let mut for_second = keyed(key);
+    let mut for_first = for_second.clone();
+    for_first.update(first);
+    for_second.update(second);
+    (for_first.finalize().into_bytes().into(), for_second.finalize().into_bytes().into())
 }
 
+#[inline]
 #[expect(clippy::expect_used, reason = "RFC 2104 takes keys of every length; the trait speaks for other algorithms")]
 fn keyed(key: &[u8; HASH_LENGTH]) -> Hmac<Sha256> {
     Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of every length")
