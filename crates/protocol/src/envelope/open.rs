@@ -94,7 +94,7 @@ pub struct UnverifiedLetter {
     id: [u8; 16],
     bytes: Zeroizing<Vec<u8>>,
     payload: Range<usize>,
-    signed: Zeroizing<Vec<u8>>,
+    signed: Vec<u8>,
     signature: Ed25519Signature,
 }
 

@@ -50,8 +50,10 @@ impl Transcript {
         AeadKey::derive(&self.0, secret.as_ref(), format!("{ALGORITHM} seal").as_bytes())
     }
 
-    /// What the sender signs: it cannot be a signed JSON object, which begins with a brace.
-    pub(super) fn signed_bytes(&self, letter: &[u8]) -> Zeroizing<Vec<u8>> {
-        Zeroizing::new([format!("{ALGORITHM} sender").as_bytes(), &self.0, letter].concat())
+    /// What the sender signs: it cannot be a signed JSON object, which begins with a brace. The letter is hashed first, as Ed25519 would
+    /// otherwise hash all of it twice.
+    pub(super) fn signed_bytes(&self, letter: &[u8]) -> Vec<u8> {
+        let letter: [u8; 32] = Sha256::digest(letter).into();
+        [format!("{ALGORITHM} sender").as_bytes(), &self.0, &letter].concat()
     }
 }

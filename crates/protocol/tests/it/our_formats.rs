@@ -104,7 +104,7 @@ fn open_by_the_page(envelope: &[u8], curve25519: &[u8; 32], kem: &[u8; 64]) -> (
     let payload = u32::from_be_bytes(letter[44..48].try_into().unwrap());
     let signed = 48 + usize::try_from(payload).unwrap();
     let signature = protocol::key::Ed25519Signature::from_slice(&letter[signed..signed + 64]).unwrap();
-    let bytes = [ENVELOPE, b" sender", &transcript, &letter[..signed]].concat();
+    let bytes = [ENVELOPE, b" sender", &transcript, &sha256(&[&letter[..signed]])].concat();
     Ed25519SecretKey::from_bytes(&run(0x20)).public_key().verify(&bytes, &signature).unwrap();
     assert!(letter[signed + 64..].iter().all(|byte| *byte == 0));
     (transcript, key_nonce, letter)
