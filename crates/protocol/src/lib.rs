@@ -8,9 +8,15 @@
 //! - [`key`], [`encoding`] and [`cipher`] are what all else is built of: key pairs, base64, AES-CBC under HMAC.
 //! - [`olm`] is the double ratchet between two devices, [`megolm`] the ratchet from one device to a group, [`pickle`] their
 //!   state at rest.
+//! - [`hybrid`] is the double ratchet for devices that both offer it: X25519 and ML-KEM-768 in every turn.
+//! - [`bundle`] is what users and devices publish about themselves, over [`canonical`] JSON: a homeserver refuses what is wrongly
+//!   signed, a client decides whom to trust. [`sas`] is how two people compare keys.
+//! - [`backup`], [`secret_storage`], [`attachment`] and [`key_export`] are what a client leaves with a server or on a disk.
+//! - [`envelope`] is what a homeserver sends another through a third that must not read it.
 //!
 //! `docs/follow-one-message.md` walks one message through the files, `spec/threat-model.md` says what is protected against
-//! whom and what is not, `spec/pickles.md` lays out our own format.
+//! whom and what is not, `spec/pickles.md`,
+//! `spec/sealed-envelope.md` and `spec/hybrid-session.md` lay out our own formats.
 //!
 //! # How the ratchets are used
 //!
@@ -72,12 +78,21 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::unreachable)
 )]
 
+pub mod attachment;
+pub mod backup;
+pub mod bundle;
+pub mod canonical;
 pub mod cipher;
 pub mod encoding;
+pub mod envelope;
+pub mod hybrid;
 pub mod key;
+pub mod key_export;
 pub mod megolm;
 pub mod olm;
 pub mod pickle;
+pub mod sas;
+pub mod secret_storage;
 mod wire;
 
 pub use wire::WireError;

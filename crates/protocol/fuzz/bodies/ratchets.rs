@@ -175,7 +175,7 @@ pub(crate) fn megolm_exported_session_key(data: &[u8]) {
 }
 
 /// Our envelope around `body`, as `spec/pickles.md` has it.
-fn seal(kind: u8, body: &[u8]) -> Vec<u8> {
+pub(crate) fn seal(kind: u8, body: &[u8]) -> Vec<u8> {
     let salt = [9; 32];
     let keys = CipherKeys::derive(&salt, pickle_key().as_bytes(), b"HOLDFAST_PICKLE");
     let mut bytes = [&[1, kind][..], &salt, &keys.encrypt(body)].concat();

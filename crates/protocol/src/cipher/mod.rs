@@ -6,6 +6,7 @@
 //! is the caller's business; that it is checked before anything is decrypted is the caller's duty, so the two steps stay
 //! apart and the padding error of [`CipherKeys::decrypt`] can be reached by holders of the key only.
 //!
+//! - [`aead`]: ChaCha20-Poly1305, for our own formats.
 //! - [`kdf`]: HKDF-SHA-256 and HMAC-SHA-256 with fixed lengths, so that they cannot fail.
 //! - [`mac`]: the authenticator and its two lengths.
 
@@ -16,9 +17,12 @@ use cbc::cipher::block_padding::Pkcs7;
 use cbc::cipher::{BlockModeDecrypt as _, BlockModeEncrypt as _, KeyIvInit as _};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+pub mod aead;
+pub(crate) mod ctr;
 pub mod kdf;
 pub mod mac;
 
+pub use aead::{AeadError, AeadKey};
 pub use mac::{Mac, MacLength};
 
 /// The length of an AES block, and so of the initialisation vector.

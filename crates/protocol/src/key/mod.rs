@@ -1,18 +1,21 @@
-//! The two kinds of keys that everything else is built of, each with its secret and its public half as a type of its own.
+//! The kinds of keys that everything else is built of, each with its secret and its public half as a type of its own.
 //!
 //! - [`curve25519`]: agreement (X25519, RFC 7748). A [`Curve25519SecretKey`] meets a [`Curve25519PublicKey`] and gives a
 //!   [`SharedSecret`], or refuses a public key that would make the secret predictable.
 //! - [`ed25519`]: signatures (RFC 8032). An [`Ed25519SecretKey`] signs, an [`Ed25519PublicKey`] verifies an
 //!   [`Ed25519Signature`], strictly: no key of small order, no second encoding.
+//! - [`kem`]: agreement that a quantum computer does not undo (ML-KEM-768, FIPS 203), always beside X25519, never alone.
 //!
 //! Public halves and signatures read and write unpadded base64, also through `serde`. Secret halves have no `serde`, no
 //! `Display`, and a `Debug` that shows their name and no more.
 
 pub mod curve25519;
 pub mod ed25519;
+pub mod kem;
 
 pub use curve25519::{Curve25519PublicKey, Curve25519SecretKey, NonContributoryKey, SharedSecret};
 pub use ed25519::{Ed25519PublicKey, Ed25519SecretKey, Ed25519Signature, SignatureError};
+pub use kem::{KemCiphertext, KemError, KemPublicKey, KemSecretKey, KemSharedSecret};
 
 use crate::encoding::Base64Error;
 

@@ -69,6 +69,10 @@ pub enum Kind {
     GroupSession,
     /// An [`InboundGroupSession`](crate::megolm::InboundGroupSession).
     InboundGroupSession,
+    /// A hybrid [`Session`](crate::hybrid::Session).
+    HybridSession,
+    /// A device's [`PreKeys`](crate::hybrid::PreKeys) for hybrid sessions.
+    HybridPreKeys,
 }
 
 impl Kind {
@@ -78,6 +82,8 @@ impl Kind {
             Self::Session => 2,
             Self::GroupSession => 3,
             Self::InboundGroupSession => 4,
+            Self::HybridSession => 5,
+            Self::HybridPreKeys => 6,
         }
     }
 }

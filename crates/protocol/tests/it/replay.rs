@@ -4,7 +4,9 @@
 //! first check. [`write_corpora`] makes the files that a fuzzer begins with.
 
 #[path = "../../fuzz/bodies/mod.rs"]
-mod bodies;
+pub(crate) mod bodies;
+
+mod corpora;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -67,7 +69,7 @@ fn every_target_has_a_program() {
     }
 }
 
-fn write(target: &str, name: &str, bytes: impl AsRef<[u8]>) {
+pub(crate) fn write(target: &str, name: &str, bytes: impl AsRef<[u8]>) {
     fs::create_dir_all(corpus(target)).unwrap();
     fs::write(corpus(target).join(name), bytes).unwrap();
 }
@@ -83,6 +85,7 @@ fn write_corpora() {
     write_olm();
     write_megolm();
     write_libolm();
+    corpora::write_bundles();
 }
 
 fn write_texts() {

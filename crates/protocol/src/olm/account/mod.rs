@@ -140,6 +140,11 @@ impl Account {
         IdentityKeys { ed25519: self.signing_key.public_key(), curve25519: self.identity_key.public_key() }
     }
 
+    /// The secret of the identity key, for the other protocol that agrees with it.
+    pub(crate) fn identity_secret(&self) -> &Curve25519SecretKey {
+        &self.identity_key
+    }
+
     /// Signs `message` with the device's signing key.
     #[must_use]
     pub fn sign(&self, message: &[u8]) -> Ed25519Signature {
