@@ -178,6 +178,17 @@ pub trait Engine: Send + Sync + fmt::Debug {
     /// Writes rows of an export, durably, into a store that serves nobody yet. Any table may be written.
     async fn import(&self, changes: Vec<Change>) -> Result<(), Error>;
 
+    /// Marks the store as one that is being filled, where the data directory's own mark does not reach: other nodes must
+    /// not serve from it.
+    async fn begin_import(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// Takes that mark away.
+    async fn end_import(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Sizes and counters.
     async fn stat(&self) -> Result<EngineStat, Error>;
 

@@ -147,6 +147,16 @@ async fn enrol(session: &Session, id: &str, acknowledged: u64, on_loss: OnLoss) 
     Ok(number)
 }
 
+impl Postgres {
+    /// Runs one statement that writes, on a connection of its own.
+    async fn execute(&self, statement: &str) -> Result<(), Error> {
+        let mut session =
+            Session::connect(&self.config, &self.clock, None).await.map_err(|error| Failure::from(error).error())?;
+        session.prepare(&self.clock, commit::WRITER_SETTINGS).await.map_err(Failure::error)?;
+        session.client.batch_execute(statement).await.map_err(|error| Failure::of(&error).error())
+    }
+}
+
 #[async_trait]
 impl Engine for Postgres {
     fn name(&self) -> &'static str {
@@ -192,6 +202,14 @@ impl Engine for Postgres {
 
     async fn import(&self, changes: Vec<Change>) -> Result<(), Error> {
         self.queue.ask(|answer| Command::Import(changes, answer)).await
+    }
+
+    async fn begin_import(&self) -> Result<(), Error> {
+        self.execute(schema::BEGIN_IMPORT).await
+    }
+
+    async fn end_import(&self) -> Result<(), Error> {
+        self.execute(schema::END_IMPORT).await
     }
 
     async fn stat(&self) -> Result<EngineStat, Error> {

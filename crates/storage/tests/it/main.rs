@@ -1,10 +1,5 @@
 //! The suites of the storage crate that use it from outside.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "what fails in a helper fails its test, and the crash suites say what they have tried"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test that cannot go on should say so")]
 
 mod bad_input;
 mod blobs;

@@ -28,6 +28,11 @@ const MAKE_OWN: &str = "CREATE TABLE IF NOT EXISTS holdfast.meta (name text PRIM
      CREATE TABLE IF NOT EXISTS holdfast.partition (partition int PRIMARY KEY, head bigint NOT NULL) WITH (fillfactor = 20); \
      CREATE TABLE IF NOT EXISTS holdfast.writer (id text PRIMARY KEY, commit_number bigint NOT NULL) WITH (fillfactor = 20)";
 
+/// Marks the store as one that is being filled; fails when it is already.
+pub(crate) const BEGIN_IMPORT: &str = "INSERT INTO holdfast.meta VALUES ('importing', 'since the store was made')";
+/// Takes the mark away.
+pub(crate) const END_IMPORT: &str = "DELETE FROM holdfast.meta WHERE name = 'importing'";
+
 /// What a new store is made with.
 #[derive(Debug)]
 pub(crate) struct Making {
@@ -207,6 +212,12 @@ async fn check_format(client: &Client) -> Result<(), OpenError> {
     let rows = rows.map_err(|error| explain("reading what the store says of itself", &error))?;
     let meta: HashMap<String, String> =
         rows.iter().filter_map(|row| Some((row.try_get(0).ok()?, row.try_get(1).ok()?))).collect();
+    if meta.contains_key("importing") {
+        return Err(refuse(
+            "the database holds a restore or conversion that is under way or was cut off",
+            "wait for its end; if it was cut off, drop the schema \"holdfast\" and start it again",
+        ));
+    }
     let found: Option<u32> = meta.get("format").and_then(|format| format.parse().ok());
     match found {
         Some(format) if format <= FORMAT => Ok(()),

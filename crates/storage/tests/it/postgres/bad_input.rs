@@ -72,6 +72,12 @@ async fn a_read_only_database_a_newer_format_and_tables_of_somebody_else_are_ref
     )
     .unwrap();
     refused(&url, &["the log of partition 3 ends at 0, its head says 7", "damaged"]).await;
+    execute(
+        &url,
+        "UPDATE holdfast.partition SET head = 0 WHERE partition = 3; INSERT INTO holdfast.meta VALUES ('importing', '')",
+    )
+    .unwrap();
+    refused(&url, &["a restore or conversion that is under way or was cut off", "drop the schema"]).await;
     execute(&url, "DROP SCHEMA holdfast CASCADE; CREATE SCHEMA holdfast; CREATE TABLE holdfast.thesis (page int)")
         .unwrap();
     refused(&url, &["is not ours", "a database of its own"]).await;
