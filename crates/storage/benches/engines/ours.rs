@@ -7,14 +7,14 @@ use bytes::Bytes;
 use storage::table::TEST;
 use storage::{Direction, EngineChoice, Key, KeyRange, Store, StoreOptions};
 
-use crate::run::Subject;
+use crate::run::{Run, Subject};
 use crate::workload::Event;
 
 pub(crate) struct Ours(Store);
 
 impl Ours {
-    pub(crate) async fn open(engine: &str, folder: &Path) -> Self {
-        let choice = match engine {
+    pub(crate) async fn open(run: &Run, folder: &Path) -> Self {
+        let choice = match run.engine.as_str() {
             "embedded" => EngineChoice::Embedded,
             "sled" => EngineChoice::Sled,
             "postgres" => {
@@ -22,7 +22,9 @@ impl Ours {
             }
             other => panic!("there is no engine {other}"),
         };
-        Self(Store::open(StoreOptions::new(folder, choice)).await.unwrap())
+        let mut options = StoreOptions::new(folder, choice);
+        options.tuning.memtable_bytes = run.memtable_bytes.unwrap_or(options.tuning.memtable_bytes);
+        Self(Store::open(options).await.unwrap())
     }
 }
 

@@ -37,6 +37,8 @@ pub(crate) struct Run {
     pub(crate) events: u32,
     /// Whether to measure reads.
     pub(crate) read: bool,
+    /// Bytes of the memtable, when it is not the default's.
+    pub(crate) memtable_bytes: Option<u64>,
 }
 
 /// What is measured.
@@ -56,7 +58,7 @@ pub(crate) fn carry_out(run: &Run) {
         let folder = tempfile::tempdir().unwrap();
         let subject: Arc<dyn Subject> = match run.through.as_str() {
             "raw" => Arc::new(Raw::open(&run.engine, folder.path())),
-            _ => Arc::new(Ours::open(&run.engine, folder.path()).await),
+            _ => Arc::new(Ours::open(run, folder.path()).await),
         };
         let mut figures = Figures::new();
         let per_producer = run.events / u32::from(run.producers);
