@@ -8,6 +8,7 @@
 //!   in-flight/      which log entries are being worked on, a file a reader
 //!   engine/         the engine's own files
 //!   engine.making   there only until the engine is made
+//!   engine.torn     a batch that a power cut tore, for whoever wants to look
 //!   blobs/          blobs by content hash
 //! ```
 

@@ -1,3 +1,4 @@
+//! Lets libFuzzer drive the body `keys_upload`, which plain tests replay over its corpus.
 #![no_main]
 
 #[path = "../bodies/mod.rs"]

@@ -1,3 +1,4 @@
+//! Lets libFuzzer drive the body `pickle_account`, which plain tests replay over its corpus.
 #![no_main]
 
 #[path = "../bodies/mod.rs"]

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use fjall::{Database, Guard, Keyspace, KeyspaceCreateOptions, PersistMode};
 
 use crate::engine::local::{Kv, SealedRow, WriteFailure, panic_text};
+use crate::engine::torn_journal::CutBatch;
 use crate::engine::{Direction, EngineStat};
 use crate::error::{Error, OpenError};
 use crate::key::KeyRange;
@@ -44,14 +45,15 @@ impl Embedded {
             fjall::Error::Io(source) => OpenError::Io { doing: format!("opening {}", path.display()), source },
             other => OpenError::Damaged { path: path.to_owned(), what: other.to_string() },
         };
-        let builder = Database::builder(path)
-            .cache_size(tuning.cache_bytes)
-            .max_journaling_size(JOURNAL_BYTES)
-            .worker_threads(WORKERS);
-        // Some garbage in a journal makes the recovery panic instead of failing.
-        let database = catch_unwind(AssertUnwindSafe(|| builder.open()))
-            .map_err(|panic| OpenError::Damaged { path: path.to_owned(), what: panic_text(&*panic) })?;
-        let database = database.map_err(damaged)?;
+        let database = match open_database(path, tuning) {
+            Err(Failure::Engine(error @ fjall::Error::JournalRecovery(_))) => without_torn_batch(path, tuning, error),
+            other => other,
+        };
+        let database = database.map_err(|failure| match failure {
+            Failure::Engine(error) => damaged(error),
+            Failure::Panicked(what) => OpenError::Damaged { path: path.to_owned(), what },
+            Failure::Io(source) => OpenError::Io { doing: format!("mending {}", path.display()), source },
+        })?;
         let options = || KeyspaceCreateOptions::default().max_memtable_size(tuning.memtable_bytes);
         // One keyspace for all tables: an idle keyspace would pin the journals of the busy ones.
         let rows = database.keyspace("rows", options).map_err(damaged)?;
@@ -63,6 +65,39 @@ impl Embedded {
         let written = std::fs::write(&self.probe, [0; PROBE_BYTES]);
         std::fs::remove_file(&self.probe)?;
         written
+    }
+}
+
+/// Why fjall did not open.
+enum Failure {
+    Engine(fjall::Error),
+    /// Some garbage in a journal makes the recovery panic instead of failing.
+    Panicked(String),
+    Io(io::Error),
+}
+
+fn open_database(path: &Path, tuning: &Tuning) -> Result<Database, Failure> {
+    let builder = Database::builder(path)
+        .cache_size(tuning.cache_bytes)
+        .max_journaling_size(JOURNAL_BYTES)
+        .worker_threads(WORKERS);
+    let opened = catch_unwind(AssertUnwindSafe(|| builder.open()));
+    opened.map_err(|panic| Failure::Panicked(panic_text(&*panic)))?.map_err(Failure::Engine)
+}
+
+/// Opens without the last batch of the newest journal, if that was what kept it from opening.
+fn without_torn_batch(path: &Path, tuning: &Tuning, error: fjall::Error) -> Result<Database, Failure> {
+    let kept = path.with_extension("torn");
+    let Some(cut) = CutBatch::cut(path, &kept).map_err(Failure::Io)? else { return Err(Failure::Engine(error)) };
+    match open_database(path, tuning) {
+        Ok(database) => {
+            tracing::warn!(kept = %kept.display(), "a batch that a power cut tore, and nobody was told of, is cut off the journal");
+            Ok(database)
+        }
+        Err(_) => {
+            cut.undo().map_err(Failure::Io)?;
+            Err(Failure::Engine(error))
+        }
     }
 }
 

@@ -103,6 +103,85 @@ async fn acknowledged_data_that_is_gone_is_named_and_goes_on_only_when_accepted(
     }
 }
 
+/// Three batches with a large value each; the mark is taken back to the second, as a power cut may leave it. Returns where
+/// the middle of each value lies in the journal.
+async fn three_large_batches(fixture: &Fixture) -> (std::path::PathBuf, Vec<usize>) {
+    let mark = fixture.options.data_dir.join("acknowledged");
+    let values: Vec<Vec<u8>> = (0..3)
+        .map(|seed| {
+            let mut value = vec![0; 60_000];
+            base::Random::seeded(seed).fill(&mut value);
+            value
+        })
+        .collect();
+    for (number, value) in (0..).zip(&values) {
+        let store = fixture.open().await;
+        let older = fs::read(&mark).unwrap();
+        let mut batch = Batch::new();
+        batch.put(&key(number), value.clone());
+        store.commit(batch).await.unwrap();
+        close(store).await;
+        if number == 2 {
+            fs::write(&mark, older).unwrap();
+        }
+    }
+    let engine = fixture.options.data_dir.join("engine");
+    let journals = fs::read_dir(engine).unwrap().map(|entry| entry.unwrap().path());
+    let journal = journals.filter(|path| path.extension().is_some_and(|end| end == "jnl")).max().unwrap();
+    let bytes = fs::read(&journal).unwrap();
+    let middles = values.iter().map(|value| {
+        let needle = &value[30_000..30_016];
+        bytes.windows(16).position(|window| window == needle).expect("the value is in the journal")
+    });
+    (journal, middles.collect())
+}
+
+fn zero_page(journal: &std::path::Path, at: usize) -> Vec<u8> {
+    let mut bytes = fs::read(journal).unwrap();
+    bytes[at..at + 4_096].fill(0);
+    fs::write(journal, &bytes).unwrap();
+    bytes
+}
+
+/// A power cut tears the batch under way: its end was written, a page before it was not. Nobody was told of it.
+#[tokio::test]
+async fn a_torn_last_batch_is_cut_off_and_kept_aside() {
+    let fixture = Fixture::embedded();
+    let (journal, middles) = three_large_batches(&fixture).await;
+    zero_page(&journal, middles[2]);
+    let store = fixture.open().await;
+    assert!(store.get(&key(1)).await.unwrap().is_some());
+    assert_eq!(store.get(&key(2)).await.unwrap(), None);
+    let mut batch = Batch::new();
+    batch.put(&key(3), "goes on");
+    store.commit(batch).await.unwrap();
+    close(store).await;
+    assert!(fs::metadata(fixture.options.data_dir.join("engine.torn")).unwrap().len() > 60_000);
+    assert!(fixture.open().await.get(&key(3)).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_damaged_batch_that_was_acknowledged_is_never_cut_off_in_silence() {
+    let fixture = Fixture::embedded();
+    let mark = fixture.options.data_dir.join("acknowledged");
+    close(fixture.open().await).await;
+    let (journal, middles) = three_large_batches(&fixture).await;
+    // The last batch, and the mark knows of it.
+    close(fixture.open().await).await;
+    assert_ne!(fs::read(&mark).unwrap()[..8], 2u64.to_le_bytes());
+    let whole = fs::read(&journal).unwrap();
+    zero_page(&journal, middles[2]);
+    let refused = refusal(&fixture).await;
+    assert!(matches!(refused, OpenError::LostAcknowledged { acknowledged: 3, found: 2 }), "{refused}");
+    // A batch before it: the journal is left as it was found.
+    fs::write(&journal, &whole).unwrap();
+    let damaged = zero_page(&journal, middles[1]);
+    let refused = refusal(&fixture).await;
+    assert!(matches!(refused, OpenError::Damaged { .. }), "{refused}");
+    assert!(fs::read(&journal).unwrap() == damaged, "nothing was cut off");
+    assert!(!fixture.options.data_dir.join("engine.torn").exists());
+}
+
 #[tokio::test]
 async fn engine_files_of_another_directory_are_refused() {
     let (one, mut other) = (Fixture::embedded(), Fixture::embedded());
