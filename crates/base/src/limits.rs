@@ -118,3 +118,18 @@ pub const STOP_TIMEOUT: Duration = Duration::from_secs(6);
 
 /// How long connections that were cut may take to let go of what they use: they have nothing to wait for.
 pub const CUT_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Largest event, in bytes of canonical JSON with its signatures
+/// (<https://spec.matrix.org/v1.19/client-server-api/#size-limits>).
+pub const EVENT_BYTES: usize = 65_535;
+
+/// Largest event as another server may write it, in bytes: canonical JSON may be spelt six times as long (an escape for
+/// each byte), and what lies under `unsigned` does not count.
+pub const EVENT_WIRE_BYTES: usize = 8 * EVENT_BYTES;
+
+/// Greatest depth of an event: the greatest integer of canonical JSON
+/// (<https://spec.matrix.org/v1.19/appendices/#canonical-json>). An event after one of this depth has the same depth.
+pub const EVENT_DEPTH: u64 = (1 << 53) - 1;
+
+/// Most events that an event may name as those before it (<https://spec.matrix.org/v1.19/rooms/v12/#event-format>).
+pub const EVENT_PREV_EVENTS: usize = 20;
