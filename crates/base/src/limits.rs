@@ -133,3 +133,12 @@ pub const EVENT_DEPTH: u64 = (1 << 53) - 1;
 
 /// Most events that an event may name as those before it (<https://spec.matrix.org/v1.19/rooms/v12/#event-format>).
 pub const EVENT_PREV_EVENTS: usize = 20;
+
+/// Most nodes of a room's state that are loaded at once: at 270 bytes each they are 280 KB.
+pub const STATE_NODES_AT_ONCE: usize = 1024;
+
+/// Most state entries in one answer; a longer list is read in pages.
+pub const STATE_ENTRIES_AT_ONCE: usize = 10_000;
+
+/// Most nodes removed in one batch, at 25 bytes of key each: the room is free for others' appends in between.
+pub const STATE_NODES_REMOVED: usize = 1_000;

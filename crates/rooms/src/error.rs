@@ -1,7 +1,55 @@
-//! What can go wrong. A [`Refusal`] is the doing of who sent the event, and carries the Matrix error code for the answer;
-//! nothing of our own state is in its text.
+//! What can go wrong, in three families: *refusals* (the doing of who sent the event: they carry the Matrix error code for
+//! the answer, and nothing of our own state is in their text), *unavailable* (try again later) and *faults* (a bug or a
+//! broken disk).
 
 use base::limits;
+
+/// A failed operation on a room.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    // Refusals.
+    /// The event is not taken.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+
+    // Unavailable or faults: ask `is_unavailable`.
+    /// The store failed.
+    #[error("{doing} failed: {source}")]
+    Storage {
+        /// What was being tried.
+        doing: &'static str,
+        /// What the store said.
+        source: storage::Error,
+    },
+
+    // Faults.
+    /// What is stored does not fit together.
+    #[error("the room's data is damaged: {what}")]
+    Damaged {
+        /// What is wrong.
+        what: String,
+    },
+}
+
+impl Error {
+    pub(crate) fn storage(doing: &'static str) -> impl FnOnce(storage::Error) -> Self {
+        move |source| Self::Storage { doing, source }
+    }
+
+    pub(crate) fn damaged(what: impl Into<String>) -> Self {
+        Self::Damaged { what: what.into() }
+    }
+
+    /// Whether the same may work later.
+    pub fn is_unavailable(&self) -> bool {
+        matches!(self, Self::Storage { source, .. } if source.is_unavailable())
+    }
+
+    /// Whether somebody else wrote first: read again and decide anew.
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::Storage { source, .. } if source.is_conflict())
+    }
+}
 
 /// An event that is not taken, and why.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,11 +1,17 @@
-//! Everything about the graph of events of a room: building, checking and authorising events, for room versions 1 to 12.
+//! Everything about the graph of events of a room: building, checking and authorising events, for room versions 1 to 12,
+//! and the room's state before and after each of them.
 //!
-//! **Invariant.** What hashes, signs and authorises does no I/O: keys and other events are arguments, and what is lacking
-//! is named in the answer. Wire types, authorisation rules, hashes and signatures are ruma's; nothing here repeats them.
+//! **Invariant.** What hashes, signs, authorises and compares does no I/O: keys, other events and nodes are arguments, and
+//! what is lacking is named in the answer. Wire types, authorisation rules, hashes and signatures are ruma's; nothing here
+//! repeats them.
 //!
-//! Where to go: [`event`] takes an event from received bytes to one that may be appended; [`error`] has what can go wrong.
+//! Where to go: [`event`] takes an event from received bytes to one that may be appended; [`state`] keeps rooms' states;
+//! [`number`] has the small numbers that stand for long names; [`error`] has what can go wrong.
 
 pub mod error;
 pub mod event;
+pub mod number;
+pub mod state;
 
-pub use error::Refusal;
+pub use error::{Error, Refusal};
+pub use number::{EventNumber, KeyNumber, RoomNumber};

@@ -26,6 +26,13 @@ pub const BLOB: TableId = TableId(8);
 /// Who refers to a blob: content hash, referrer → nothing.
 pub const BLOB_REFERENCE: TableId = TableId(9);
 
+/// Nodes of rooms' states: room, hash → node. 32 to 63 are the `rooms` crate's.
+pub const STATE_NODE: TableId = TableId(32);
+/// The numbers of what state is filed under: room, hash of type and state key → number.
+pub const STATE_KEY: TableId = TableId(33);
+/// What those numbers stand for: room, number → type and state key.
+pub const STATE_KEY_NAME: TableId = TableId(34);
+
 /// One line of the catalogue.
 #[derive(Clone, Copy, Debug)]
 pub struct TableEntry {
@@ -58,6 +65,9 @@ pub const CATALOGUE: &[TableEntry] = &[
     entry(FENCE, "fence", "storage"),
     entry(BLOB, "blob", "storage"),
     entry(BLOB_REFERENCE, "blob_reference", "storage"),
+    entry(STATE_NODE, "state_node", "rooms"),
+    entry(STATE_KEY, "state_key", "rooms"),
+    entry(STATE_KEY_NAME, "state_key_name", "rooms"),
 ];
 
 /// Tables for the suites of this and other crates; no server ever writes them.
