@@ -142,3 +142,6 @@ pub const STATE_ENTRIES_AT_ONCE: usize = 10_000;
 
 /// Most nodes removed in one batch, at 25 bytes of key each: the room is free for others' appends in between.
 pub const STATE_NODES_REMOVED: usize = 1_000;
+
+/// Most rooms looked at for one event id. Only in room versions 1 and 2, where servers choose ids, can there be two.
+pub const EVENT_ROOMS: usize = 16;

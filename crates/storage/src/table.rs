@@ -32,6 +32,20 @@ pub const STATE_NODE: TableId = TableId(32);
 pub const STATE_KEY: TableId = TableId(33);
 /// What those numbers stand for: room, number → type and state key.
 pub const STATE_KEY_NAME: TableId = TableId(34);
+/// The numbers of rooms: hash of the room's id → number.
+pub const ROOM: TableId = TableId(35);
+/// Where rooms stand: room → extremities, state, counters.
+pub const ROOM_HEAD: TableId = TableId(36);
+/// The numbers of events: hash of the event's id, room → number.
+pub const EVENT_NUMBER: TableId = TableId(37);
+/// What the graph knows of events: room, event → facts.
+pub const EVENT: TableId = TableId(38);
+/// Events as they were signed: room, event → canonical JSON.
+pub const EVENT_JSON: TableId = TableId(39);
+/// Who follows whom: room, event, later event → nothing.
+pub const EVENT_CHILD: TableId = TableId(40);
+/// What state events lean on: room, event → base and what is beyond it.
+pub const AUTH_CHAIN: TableId = TableId(41);
 
 /// One line of the catalogue.
 #[derive(Clone, Copy, Debug)]
@@ -68,6 +82,13 @@ pub const CATALOGUE: &[TableEntry] = &[
     entry(STATE_NODE, "state_node", "rooms"),
     entry(STATE_KEY, "state_key", "rooms"),
     entry(STATE_KEY_NAME, "state_key_name", "rooms"),
+    entry(ROOM, "room", "rooms"),
+    entry(ROOM_HEAD, "room_head", "rooms"),
+    entry(EVENT_NUMBER, "event_number", "rooms"),
+    entry(EVENT, "event", "rooms"),
+    entry(EVENT_JSON, "event_json", "rooms"),
+    entry(EVENT_CHILD, "event_child", "rooms"),
+    entry(AUTH_CHAIN, "auth_chain", "rooms"),
 ];
 
 /// Tables for the suites of this and other crates; no server ever writes them.
