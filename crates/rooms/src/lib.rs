@@ -7,12 +7,13 @@
 //!
 //! Where to go: [`event`] takes an event from received bytes to one that may be appended; [`state`] keeps rooms' states;
 //! [`graph`] keeps events, who follows whom, and where a room stands;
-//! [`number`] has the small numbers that stand for long names; [`error`] has what can go wrong.
+//! [`resolve`] makes one state of several; [`number`] has the small numbers that stand for long names; [`error`] has what can go wrong.
 
 pub mod error;
 pub mod event;
 pub mod graph;
 pub mod number;
+pub mod resolve;
 pub mod state;
 
 pub use error::{Error, Refusal};

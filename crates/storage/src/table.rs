@@ -46,6 +46,8 @@ pub const EVENT_JSON: TableId = TableId(39);
 pub const EVENT_CHILD: TableId = TableId(40);
 /// What state events lean on: room, event → base and what is beyond it.
 pub const AUTH_CHAIN: TableId = TableId(41);
+/// Which state events lean on one: room, event, state event → nothing.
+pub const AUTH_CHILD: TableId = TableId(42);
 
 /// One line of the catalogue.
 #[derive(Clone, Copy, Debug)]
@@ -89,6 +91,7 @@ pub const CATALOGUE: &[TableEntry] = &[
     entry(EVENT_JSON, "event_json", "rooms"),
     entry(EVENT_CHILD, "event_child", "rooms"),
     entry(AUTH_CHAIN, "auth_chain", "rooms"),
+    entry(AUTH_CHILD, "auth_child", "rooms"),
 ];
 
 /// Tables for the suites of this and other crates; no server ever writes them.

@@ -37,6 +37,11 @@ impl AuthChain {
         Self(all)
     }
 
+    /// What is in any of `chains`.
+    pub fn union<C: Borrow<Self>>(chains: impl IntoIterator<Item = C>) -> Self {
+        Self(chains.into_iter().fold(RoaringTreemap::new(), |all, chain| all | &chain.borrow().0))
+    }
+
     /// Whether `event` is in it.
     pub fn contains(&self, event: EventNumber) -> bool {
         self.0.contains(event.0)

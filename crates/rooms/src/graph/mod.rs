@@ -21,6 +21,8 @@ mod write;
 #[cfg(test)]
 mod chain_tests;
 #[cfg(test)]
+pub(crate) mod fixture;
+#[cfg(test)]
 mod head_tests;
 #[cfg(test)]
 mod tests;

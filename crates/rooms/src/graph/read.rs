@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use base::limits;
 use ruma::{EventId, OwnedEventId, RoomId};
-use storage::{Direction, Key, Record, Store, Version};
+use storage::{Direction, Key, KeyRange, Record, Store, Version};
 
 use crate::error::Error;
 use crate::event::{Known, Pdu, RoomVersion};
 use crate::graph::chain::{AuthChain, StoredChain};
 use crate::graph::head::{NeedEvents, Seen, extremities_after};
 use crate::graph::record::{
-    EventFacts, Head, NumberRecord, RoomRecord, chain_key, child_of, children_range, facts_key, head_key, json_key,
-    number_key, number_key_room, room_key, rooms_of_event_range,
+    EventFacts, Head, NumberRecord, RoomRecord, auth_children_range, chain_key, child_of, children_range, facts_key,
+    head_key, json_key, number_key, number_key_room, room_key, rooms_of_event_range,
 };
 use crate::graph::write::Numbering;
 use crate::number::{EventNumber, RoomNumber};
@@ -61,6 +61,21 @@ impl<'a> Graph<'a> {
     /// The graph of `room`, whose version its head tells.
     pub fn new(store: &'a Store, room: RoomNumber, version: &'static RoomVersion) -> Self {
         Self { store, room, version }
+    }
+
+    /// The store.
+    pub fn store(&self) -> &'a Store {
+        self.store
+    }
+
+    /// The room.
+    pub fn room(&self) -> RoomNumber {
+        self.room
+    }
+
+    /// The room's version.
+    pub fn version(&self) -> &'static RoomVersion {
+        self.version
     }
 
     /// The numbers of those of `ids` that have one.
@@ -120,18 +135,28 @@ impl<'a> Graph<'a> {
     /// # Errors
     /// As every read.
     pub async fn followers(&self, event: EventNumber) -> Result<Vec<EventNumber>, Error> {
-        let mut range = children_range(self.room, event);
-        let mut followers = Vec::new();
+        self.children(children_range(self.room, event)).await
+    }
+
+    /// Those state events that lean on `event` and were not rejected, in the order they came.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn auth_children(&self, event: EventNumber) -> Result<Vec<EventNumber>, Error> {
+        self.children(auth_children_range(self.room, event)).await
+    }
+
+    async fn children(&self, mut range: KeyRange) -> Result<Vec<EventNumber>, Error> {
+        let mut children = Vec::new();
         loop {
             let page = self.store.scan(&range, Direction::Forward, limits::SCAN_ROWS).await;
-            let page = page.map_err(Error::storage("reading an event's followers"))?;
+            let page = page.map_err(Error::storage("reading who follows an event"))?;
             for row in page.rows {
-                let child = child_of(&row.key).ok_or_else(|| Error::damaged("the key of an event's follower"))?;
-                followers.push(child);
+                children.push(child_of(&row.key).ok_or_else(|| Error::damaged("the key of an event's follower"))?);
             }
             match page.rest {
                 Some(rest) => range = rest,
-                None => return Ok(followers),
+                None => return Ok(children),
             }
         }
     }

@@ -3,7 +3,7 @@
 use ruma::{EventId, OwnedEventId, OwnedRoomId, RoomId, RoomVersionId};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use storage::table::{AUTH_CHAIN, EVENT, EVENT_CHILD, EVENT_JSON, EVENT_NUMBER, ROOM, ROOM_HEAD};
+use storage::table::{AUTH_CHAIN, AUTH_CHILD, EVENT, EVENT_CHILD, EVENT_JSON, EVENT_NUMBER, ROOM, ROOM_HEAD};
 use storage::{Key, KeyRange, NoPrevious, Record};
 
 use crate::event::Standing;
@@ -127,6 +127,14 @@ pub(super) fn child_key(room: RoomNumber, event: EventNumber, child: EventNumber
 
 pub(super) fn children_range(room: RoomNumber, event: EventNumber) -> KeyRange {
     KeyRange::prefix(EVENT_CHILD, &(room, event))
+}
+
+pub(super) fn auth_child_key(room: RoomNumber, event: EventNumber, child: EventNumber) -> Key {
+    Key::of(AUTH_CHILD, &(room, event, child))
+}
+
+pub(super) fn auth_children_range(room: RoomNumber, event: EventNumber) -> KeyRange {
+    KeyRange::prefix(AUTH_CHILD, &(room, event))
 }
 
 pub(super) fn child_of(key: &Key) -> Option<EventNumber> {

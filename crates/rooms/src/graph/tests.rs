@@ -2,89 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use base::{Clock, Random, Timestamp};
 use serde_json::json;
 use storage::table::AUTH_CHAIN;
-use storage::{Batch, EngineChoice, Key, MemoryDisk, Record, Store, StoreOptions};
+use storage::{Batch, Key, MemoryDisk, Record, Store};
 
 use crate::Error;
 use crate::event::fixture::{ALICE, BOB, Room};
 use crate::event::{Known, RoomVersion, Standing};
+use crate::graph::fixture::{Addition, ROOM, addition, begin, open};
 use crate::graph::{
-    AuthChain, EventFacts, Graph, Head, Place, StoredChain, find_room, head_of, put_chain, put_event, put_head,
-    put_room, rooms_of_event,
+    AuthChain, EventFacts, Graph, Head, Place, StoredChain, find_room, head_of, put_chain, put_head, put_room,
+    rooms_of_event,
 };
 use crate::number::{EventNumber, KeyNumber, RoomNumber};
-use crate::state::{Nodes, StateRoot, add_key, key_numbers, load, put_new_nodes};
-
-const ROOM: RoomNumber = RoomNumber(42);
-
-async fn open(disk: &MemoryDisk) -> Store {
-    let mut options = StoreOptions::new("", EngineChoice::Memory { disk: disk.clone() });
-    options.clock = Clock::simulated(Timestamp(0));
-    options.random = Random::seeded(1);
-    Store::open(options).await.unwrap()
-}
-
-async fn begin(store: &Store, room: &Room) -> Head {
-    let mut batch = Batch::new();
-    let room_id = room.room_id.clone().unwrap();
-    let head = Head {
-        room_id: room_id.clone(),
-        version: room.version.id().clone(),
-        next_event: EventNumber(0),
-        next_key: KeyNumber(0),
-        extremities: Vec::new(),
-        state: StateRoot::EMPTY,
-    };
-    put_room(&mut batch, &room_id, ROOM);
-    put_head(&mut batch, ROOM, &head, None);
-    store.commit(batch).await.unwrap();
-    head
-}
-
-/// The batch that adds `event` after the room's extremities; its state is the room's.
-async fn addition(store: &Store, version: &'static RoomVersion, event: &Known) -> (Batch, EventNumber) {
-    let graph = Graph::new(store, ROOM, version);
-    let (mut head, was) = head_of(store, ROOM).await.unwrap().unwrap();
-    let pdu = &event.pdu;
-    let mut batch = Batch::new();
-    let mut numbering = graph.numbering(&head, pdu).await.unwrap();
-    let number = numbering.number(&pdu.id().to_owned());
-    let prev = pdu.prev_events().iter().map(|id| numbering.number(id)).collect();
-    let auth: Vec<EventNumber> = pdu.auth_events().iter().map(|id| numbering.number(id)).collect();
-    numbering.put(&mut batch, ROOM, &mut head);
-
-    let (before, mut files) = (head.state, None);
-    if let Some(key) = pdu.filed_under() {
-        let filed = match key_numbers(store, ROOM, std::slice::from_ref(&key)).await.unwrap()[0] {
-            Some(number) => number,
-            None => {
-                let number = head.next_key;
-                head.next_key = KeyNumber(number.0 + 1);
-                add_key(&mut batch, ROOM, &key, number);
-                number
-            }
-        };
-        let mut nodes = Nodes::new(ROOM);
-        let change = [(filed, Some(number))].into();
-        head.state = load(store, &mut nodes, |nodes| nodes.apply(before, &change)).await.unwrap();
-        put_new_nodes(&mut batch, &nodes, head.state);
-        let chains = graph.chains(&auth).await.unwrap();
-        put_chain(&mut batch, ROOM, number, &StoredChain::above(&chains));
-        files = Some(filed);
-    }
-    let place = Place::InGraph { before, after: head.state };
-    let facts =
-        EventFacts { id: pdu.id().to_owned(), standing: event.standing, place, depth: pdu.depth(), prev, auth, files };
-    head.extremities = graph.extremities_after(&head.extremities, number, &facts).await.unwrap();
-    put_event(&mut batch, ROOM, number, &facts, pdu.json());
-    put_head(&mut batch, ROOM, &head, Some(was));
-    (batch, number)
-}
+use crate::state::{Nodes, StateRoot, load, put_new_nodes};
 
 async fn add(store: &Store, version: &'static RoomVersion, event: &Known) -> EventNumber {
-    let (batch, number) = addition(store, version, event).await;
+    let Addition { batch, number, .. } = addition(store, version, event, None).await;
     store.commit(batch).await.unwrap();
     number
 }
@@ -189,8 +123,8 @@ async fn of_two_who_append_at_once_one_is_refused() {
     let version = RoomVersion::all().last().unwrap();
     let (room, said) = conversation(version);
     let head = begin(&store, &room).await;
-    let (first, _) = addition(&store, version, &said[0]).await;
-    let (second, _) = addition(&store, version, &said[0]).await;
+    let first = addition(&store, version, &said[0], None).await.batch;
+    let second = addition(&store, version, &said[0], None).await.batch;
     store.commit(first).await.unwrap();
     assert!(store.commit(second).await.unwrap_err().is_conflict());
 
@@ -209,7 +143,7 @@ async fn chains_that_are_missing_or_lead_in_a_circle_are_faults() {
     let mut batch = Batch::new();
     for (event, base) in [(1, 2), (2, 1)] {
         let (base, long) = chain(base);
-        put_chain(&mut batch, ROOM, EventNumber(event), &StoredChain::above(&[(base, long, empty.clone())]));
+        put_chain(&mut batch, ROOM, EventNumber(event), &[], &StoredChain::above(&[(base, long, empty.clone())]));
     }
     batch.put(&Key::of(AUTH_CHAIN, &(ROOM, EventNumber(3))), vec![9]);
     store.commit(batch).await.unwrap();
@@ -243,7 +177,7 @@ async fn a_membership_change_in_a_large_room_takes_less_than_4_kib() {
 
         let join = room.set(BOB, "m.room.member", BOB, json!({ "membership": "join", "displayname": "Bob" }));
         let json = join.pdu.json().len();
-        let (batch, _) = addition(&store, version, &join).await;
+        let batch = addition(&store, version, &join, None).await.batch;
         println!("{members} members: {} bytes for a change, {json} of them JSON", batch.bytes());
         assert!(batch.bytes() < most, "{members} members: {} bytes", batch.bytes());
     }

@@ -9,8 +9,8 @@ use storage::{Batch, Version};
 
 use crate::graph::chain::StoredChain;
 use crate::graph::record::{
-    EventFacts, Head, NumberRecord, RoomRecord, chain_key, child_key, facts_key, head_key, json_key, number_key,
-    room_key,
+    EventFacts, Head, NumberRecord, RoomRecord, auth_child_key, chain_key, child_key, facts_key, head_key, json_key,
+    number_key, room_key,
 };
 use crate::number::{EventNumber, RoomNumber};
 
@@ -76,7 +76,11 @@ pub fn put_event(batch: &mut Batch, room: RoomNumber, number: EventNumber, facts
     }
 }
 
-/// Writes the auth chain of a state event; no other event is ever leant on.
-pub fn put_chain(batch: &mut Batch, room: RoomNumber, event: EventNumber, chain: &StoredChain) {
+/// Writes the auth chain of a state event that leans on `auth`. An event that was rejected has none: nothing that was not
+/// rejected leans on it. Nor has one without a state key.
+pub fn put_chain(batch: &mut Batch, room: RoomNumber, event: EventNumber, auth: &[EventNumber], chain: &StoredChain) {
     batch.put_record(&chain_key(room, event), chain);
+    for below in auth {
+        batch.put(&auth_child_key(room, *below, event), Bytes::new());
+    }
 }
