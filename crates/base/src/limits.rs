@@ -59,6 +59,39 @@ pub const LEASE_TTL: Duration = Duration::from_secs(15);
 /// itself and the server has to be restarted.
 pub const DISK_RESERVE_BYTES: u64 = 128 * 1024 * 1024;
 
+/// Connections to PostgreSQL that serve reads, per node: each is a process of the server, and eight of them saturate the
+/// cores of a small one. The writer and the listener have one more each.
+pub const POSTGRES_READERS: usize = 8;
+
+/// How long connecting to PostgreSQL may take; also how long batches wait at most for a server that has been given up
+/// and is being tried again.
+pub const POSTGRES_CONNECT: Duration = Duration::from_secs(5);
+
+/// How long PostgreSQL may take to answer one statement before its connection counts as lost: a page of a scan or a
+/// group commit takes milliseconds, a row lock another node holds at most [`POSTGRES_IDLE_IN_TRANSACTION`].
+pub const POSTGRES_ANSWER: Duration = Duration::from_secs(30);
+
+/// How long a group commit goes on trying while PostgreSQL is away: a restart or a fail-over takes a few seconds to half
+/// a minute. After it, batches are refused at once until the database is back.
+pub const POSTGRES_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a transaction may stand still before the server ends it: a node that hangs must not hold its row locks for
+/// longer than [`POSTGRES_ANSWER`] of the others.
+pub const POSTGRES_IDLE_IN_TRANSACTION: Duration = Duration::from_secs(10);
+
+/// The wait after the first failed attempt to reach PostgreSQL.
+pub const POSTGRES_RETRY_FIRST: Duration = Duration::from_millis(50);
+
+/// The longest wait between attempts to reach PostgreSQL.
+pub const POSTGRES_RETRY_MOST: Duration = Duration::from_secs(2);
+
+/// Attempts of one group commit that collide with another node's (deadlock, serialisation) before its batches are
+/// answered as conflicts.
+pub const POSTGRES_COLLISIONS: u32 = 10;
+
+/// Attempts of a read that finds its pooled connection dead: after a restart of the server all of them are.
+pub const POSTGRES_READ_ATTEMPTS: u32 = 3;
+
 /// Largest blob, in bytes: what the largest upload that an operator may allow needs, and no more than a `u32` holds.
 pub const BLOB_BYTES: u64 = 4 * 1024 * 1024 * 1024 - 1;
 

@@ -93,6 +93,7 @@ impl Directory {
     }
 
     /// Where the engine keeps its files; made if it is not there.
+    #[cfg(any(feature = "embedded", feature = "sled"))]
     pub(crate) fn engine_path(&self) -> Result<PathBuf, OpenError> {
         let path = self.path.join("engine");
         make_directory(&path).map_err(OpenError::io(format!("making {}", path.display())))?;

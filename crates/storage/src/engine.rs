@@ -1,8 +1,8 @@
 //! What every engine offers: `get`, `scan`, `commit` and `watch`, and the few things upkeep needs. Nothing above this
 //! file knows which engine it runs on.
 //!
-//! Where to go: [`mod@local`] turns a plain ordered map on disk (`fjall`, `sled`, `memory`) into an engine with the
-//! group-commit writer of [`mod@writer`]; `postgres` is an engine of its own. [`mod@group`] decides, for all of them, which
+//! Where to go: `local` turns a plain ordered map on disk (`fjall`, `sled`, `memory`) into an engine with the
+//! group-commit writer of `writer`; `postgres` is an engine of its own. `group` decides, for all of them, which
 //! batches of a group hold.
 
 use std::fmt;
@@ -22,6 +22,8 @@ pub(crate) mod embedded;
 pub(crate) mod group;
 pub(crate) mod local;
 pub mod memory;
+#[cfg(feature = "postgres")]
+pub(crate) mod postgres;
 #[cfg(feature = "sled")]
 pub(crate) mod sled;
 pub(crate) mod spool;
@@ -174,6 +176,17 @@ pub trait Engine: Send + Sync + fmt::Debug {
 
     /// Writes rows of an export, durably, into a store that serves nobody yet. Any table may be written.
     async fn import(&self, changes: Vec<Change>) -> Result<(), Error>;
+
+    /// Marks the store as one that is being filled, where the data directory's own mark does not reach: other nodes must
+    /// not serve from it.
+    async fn begin_import(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// Takes that mark away.
+    async fn end_import(&self) -> Result<(), Error> {
+        Ok(())
+    }
 
     /// Sizes and counters.
     async fn stat(&self) -> Result<EngineStat, Error>;

@@ -37,6 +37,7 @@ impl Importing {
                 ("the database holds rows already", "use an empty one, or drop the schema holdfast in it");
             return Err(OpenError::Database { what: what.to_owned(), advice: advice.to_owned() });
         }
+        opened.engine.begin_import().await?;
         Ok(Self { opened, chunk: Vec::new(), chunk_bytes: 0 })
     }
 
@@ -51,6 +52,7 @@ impl Importing {
     pub(crate) async fn finish(mut self, progress: &dyn Progress) -> Result<EngineStat, OpenError> {
         self.flush(progress).await?;
         let stat = self.opened.engine.stat().await?;
+        self.opened.engine.end_import().await?;
         self.opened.engine.close().await;
         if let Some(directory) = &mut self.opened.directory {
             directory.set_unfinished(Import::Done)?;

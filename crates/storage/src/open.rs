@@ -48,7 +48,7 @@ pub(crate) async fn open(options: &StoreOptions) -> Result<Opened, OpenError> {
     let engine: Arc<dyn Engine> = match &options.engine {
         EngineChoice::Memory { .. } => unreachable!("opened above"),
         #[cfg(feature = "postgres")]
-        EngineChoice::Postgres { .. } => return Err(OpenError::NotBuilt { engine: "postgres" }),
+        EngineChoice::Postgres { url } => Arc::new(crate::engine::postgres::open(url, &directory, options).await?),
         #[cfg(feature = "embedded")]
         EngineChoice::Embedded => {
             let kv = crate::engine::embedded::Embedded::open(&directory.engine_path()?, &options.tuning)?;
@@ -73,6 +73,7 @@ struct Parts {
     id: Option<String>,
 }
 
+#[cfg(any(feature = "embedded", feature = "sled"))]
 fn start_local<K: Kv>(kv: K, directory: &Directory, options: &StoreOptions) -> Result<Arc<dyn Engine>, OpenError> {
     let (high_water, acknowledged) = directory.high_water(options.on_loss)?;
     let space = FreeSpace::new(Some(directory.path().to_owned()), options.tuning.disk_reserve_bytes);

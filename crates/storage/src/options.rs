@@ -59,6 +59,8 @@ pub struct Tuning {
     pub disk_reserve_bytes: u64,
     /// How often a PostgreSQL node looks for other nodes' commits when it heard of none.
     pub poll: Duration,
+    /// How long a commit goes on trying while PostgreSQL is away.
+    pub patience: Duration,
 }
 
 impl Default for Tuning {
@@ -68,6 +70,7 @@ impl Default for Tuning {
             memtable_bytes: 32 << 20,
             disk_reserve_bytes: limits::DISK_RESERVE_BYTES,
             poll: Duration::from_secs(1),
+            patience: limits::POSTGRES_PATIENCE,
         }
     }
 }

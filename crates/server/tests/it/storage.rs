@@ -27,7 +27,7 @@ fn text(output: &std::process::Output) -> String {
 
 fn configured(config: &str) -> tempfile::TempDir {
     let folder = folder();
-    fs::write(folder.path().join("holdfast.toml"), config).unwrap();
+    fs::write(folder.path().join("holdfast.toml"), config).expect("a configuration file");
     folder
 }
 

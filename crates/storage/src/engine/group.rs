@@ -99,3 +99,7 @@ fn log_value(kind: u16, payload: &[u8]) -> Bytes {
     value.put_slice(payload);
     value.freeze()
 }
+
+#[cfg(test)]
+#[path = "group_tests.rs"]
+mod tests;

@@ -15,6 +15,7 @@ pub(crate) fn seal_versioned(key: &[u8], version: Version, value: &[u8]) -> Vec<
 }
 
 /// The stored form of `value` under `key`, for an engine that keeps versions itself.
+#[cfg(any(feature = "postgres", test))]
 pub(crate) fn seal(key: &[u8], value: &[u8]) -> Vec<u8> {
     seal_parts(key, &[value])
 }

@@ -122,6 +122,7 @@ pub(crate) struct GroupWriter<K> {
 
 impl<K: Kv> GroupWriter<K> {
     /// Serves the queue on a thread of its own until the store closes or every handle is gone.
+    #[cfg(any(feature = "embedded", feature = "sled"))]
     pub(crate) fn run(mut self, mut queue: mpsc::Receiver<Command>) {
         while let Some(command) = queue.blocking_recv() {
             if let Some(closed) = self.serve(command, &mut queue) {

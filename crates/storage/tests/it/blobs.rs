@@ -132,7 +132,7 @@ async fn uploads_references_and_the_collector_race_without_loss() {
                             break;
                         }
                         Err(error) => {
-                            assert!(error.is_conflict() || matches!(error, Error::NoSuchBlob { .. }), "{error}")
+                            assert!(error.is_conflict() || matches!(error, Error::NoSuchBlob { .. }), "{error}");
                         }
                     }
                 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use base::{Partition, Random};
+use base::{Partition, Random, Secret};
 use storage::table::TEST;
 use storage::{EngineChoice, Faults, Key, Kind, MemoryDisk, Store, StoreOptions};
 use tempfile::TempDir;
@@ -41,6 +41,19 @@ impl Fixture {
 
     pub(crate) fn sled() -> Self {
         Self::new(EngineChoice::Sled)
+    }
+
+    /// A database of its own on the server that this process runs; `None` where PostgreSQL is not installed.
+    pub(crate) fn postgres() -> Option<Self> {
+        let url = crate::postgres::server::shared()?.new_database();
+        Some(Self::node(&url, 1))
+    }
+
+    /// One of several nodes on the database at `url`; each has a seed of its own.
+    pub(crate) fn node(url: &str, seed: u64) -> Self {
+        let mut fixture = Self::new(EngineChoice::Postgres { url: Secret::new(url.to_owned()) });
+        fixture.options.random = Random::seeded(seed);
+        fixture
     }
 
     pub(crate) async fn open(&self) -> Store {

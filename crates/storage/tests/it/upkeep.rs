@@ -48,8 +48,10 @@ async fn assert_sound(store: &Store) -> check::Report {
     report
 }
 
-fn engines() -> [Fixture; 3] {
-    [Fixture::memory(), Fixture::embedded(), Fixture::sled()]
+fn engines() -> Vec<Fixture> {
+    let mut engines = vec![Fixture::memory(), Fixture::embedded(), Fixture::sled()];
+    engines.extend(Fixture::postgres());
+    engines
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -51,9 +51,9 @@ async fn check_store(loaded: &Loaded, json: bool, bars: &Bars) -> Result<(), Fai
     let report = source.apply(loaded, Request::Check, bars, async |store| check::check(store, bars).await).await?;
     bars.clear();
     if json {
-        show::json(&report)?
+        show::json(&report)?;
     } else {
-        show::report(&report)?
+        show::report(&report)?;
     }
     if report.found > 0 { Err(StorageFailure::Unsound(report.found).into()) } else { Ok(()) }
 }
