@@ -178,3 +178,13 @@ pub const STATE_NODES_REMOVED: usize = 1_000;
 
 /// Most rooms looked at for one event id. Only in room versions 1 and 2, where servers choose ids, can there be two.
 pub const EVENT_ROOMS: usize = 16;
+
+/// How often an append to a room is tried when others append to it at the same time. Of those who try at once one gets
+/// through, so this many writers are served even if none ever waits.
+pub const APPEND_ATTEMPTS: u32 = 12;
+
+/// The wait after an append that others were faster than; about what a commit takes.
+pub const APPEND_RETRY_FIRST: Duration = Duration::from_millis(2);
+
+/// The longest such wait.
+pub const APPEND_RETRY_MOST: Duration = Duration::from_millis(100);

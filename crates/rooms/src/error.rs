@@ -12,6 +12,14 @@ pub enum Error {
     #[error(transparent)]
     Refused(#[from] Refusal),
 
+    // Unavailable.
+    /// Others were faster, every time.
+    #[error("appending to the room failed: others appended to it at the same time, {attempts} times")]
+    Busy {
+        /// How often it was tried.
+        attempts: u32,
+    },
+
     // Unavailable or faults: ask `is_unavailable`.
     /// The store failed.
     #[error("{doing} failed: {source}")]
@@ -42,7 +50,11 @@ impl Error {
 
     /// Whether the same may work later.
     pub fn is_unavailable(&self) -> bool {
-        matches!(self, Self::Storage { source, .. } if source.is_unavailable())
+        match self {
+            Self::Busy { .. } => true,
+            Self::Storage { source, .. } => source.is_unavailable(),
+            Self::Refused(_) | Self::Damaged { .. } => false,
+        }
     }
 
     /// Whether somebody else wrote first: read again and decide anew.
@@ -75,6 +87,9 @@ pub enum Refusal {
         /// What is wrong.
         what: String,
     },
+    /// The room is not known here.
+    #[error("there is no such room")]
+    NoSuchRoom,
     /// The authorisation rules do not allow it.
     #[error("the authorisation rules do not allow the event: {why}")]
     Forbidden {
@@ -94,6 +109,7 @@ impl Refusal {
             Self::Malformed { .. } => "M_BAD_JSON",
             Self::TooLarge => "M_TOO_LARGE",
             Self::UnsupportedVersion { .. } => "M_UNSUPPORTED_ROOM_VERSION",
+            Self::NoSuchRoom => "M_NOT_FOUND",
             Self::BadSignature { .. } | Self::Forbidden { .. } => "M_FORBIDDEN",
         }
     }

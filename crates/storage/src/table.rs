@@ -48,6 +48,12 @@ pub const EVENT_CHILD: TableId = TableId(40);
 pub const AUTH_CHAIN: TableId = TableId(41);
 /// Which state events lean on one: room, event, state event → nothing.
 pub const AUTH_CHILD: TableId = TableId(42);
+/// Who is or was in a room: room, hash of user → membership.
+pub const ROOM_MEMBER: TableId = TableId(43);
+/// Where a user is or was: hash of user, room → membership.
+pub const USER_ROOM: TableId = TableId(44);
+/// What was sent under which transaction id: hash of sender's session and id → event.
+pub const SENT: TableId = TableId(45);
 
 /// One line of the catalogue.
 #[derive(Clone, Copy, Debug)]
@@ -92,6 +98,9 @@ pub const CATALOGUE: &[TableEntry] = &[
     entry(EVENT_CHILD, "event_child", "rooms"),
     entry(AUTH_CHAIN, "auth_chain", "rooms"),
     entry(AUTH_CHILD, "auth_child", "rooms"),
+    entry(ROOM_MEMBER, "room_member", "rooms"),
+    entry(USER_ROOM, "user_room", "rooms"),
+    entry(SENT, "sent", "rooms"),
 ];
 
 /// Tables for the suites of this and other crates; no server ever writes them.

@@ -7,7 +7,7 @@ use ruma::{EventId, OwnedEventId, RoomId};
 use storage::{Direction, Key, KeyRange, Record, Store, Version};
 
 use crate::error::Error;
-use crate::event::{Known, Pdu, RoomVersion};
+use crate::event::{Known, Pdu, RoomVersion, StateKey};
 use crate::graph::chain::{AuthChain, StoredChain};
 use crate::graph::head::{NeedEvents, Seen, extremities_after};
 use crate::graph::record::{
@@ -15,7 +15,8 @@ use crate::graph::record::{
     head_key, json_key, number_key, number_key_room, room_key, rooms_of_event_range,
 };
 use crate::graph::write::Numbering;
-use crate::number::{EventNumber, RoomNumber};
+use crate::number::{EventNumber, KeyNumber, RoomNumber};
+use crate::state::{key_names, key_numbers};
 
 /// The number of `room_id`; `None` when the store does not know the room.
 ///
@@ -49,18 +50,40 @@ pub async fn rooms_of_event(store: &Store, id: &EventId) -> Result<Vec<(RoomNumb
     Ok(rooms)
 }
 
-/// One room's graph.
+/// An event that is about to be appended.
+#[derive(Clone, Debug)]
+pub struct Pending {
+    /// Its number.
+    pub number: EventNumber,
+    /// What the graph will know of it.
+    pub facts: EventFacts,
+    /// The event.
+    pub pdu: Pdu,
+    /// What it is filed under, with that key's number.
+    pub key: Option<(StateKey, KeyNumber)>,
+    /// The stored form of its auth chain, if it will have one.
+    pub chain: Option<StoredChain>,
+}
+
+/// One room's graph, and possibly an event that is about to be appended, seen as if it were there.
 #[derive(Clone, Copy, Debug)]
 pub struct Graph<'a> {
     store: &'a Store,
     room: RoomNumber,
     version: &'static RoomVersion,
+    pending: Option<&'a Pending>,
 }
 
 impl<'a> Graph<'a> {
     /// The graph of `room`, whose version its head tells.
     pub fn new(store: &'a Store, room: RoomNumber, version: &'static RoomVersion) -> Self {
-        Self { store, room, version }
+        Self { store, room, version, pending: None }
+    }
+
+    /// The graph with `pending` as if it were there.
+    #[must_use]
+    pub fn with(self, pending: &'a Pending) -> Self {
+        Self { pending: Some(pending), ..self }
     }
 
     /// The store.
@@ -86,7 +109,37 @@ impl<'a> Graph<'a> {
         let found: Vec<Option<NumberRecord>> =
             self.records(ids, |room, id| number_key(room, id), "an event's number").await?;
         let known = ids.iter().zip(found);
-        Ok(known.filter_map(|(id, record)| Some((id.clone(), record?.0))).collect())
+        let mut known: BTreeMap<_, _> = known.filter_map(|(id, record)| Some((id.clone(), record?.0))).collect();
+        if let Some(pending) = self.pending.filter(|pending| ids.contains(&pending.facts.id)) {
+            known.insert(pending.facts.id.clone(), pending.number);
+        }
+        Ok(known)
+    }
+
+    /// The numbers of `keys`, in their order; `None` for one that has none yet.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn key_numbers(&self, keys: &[StateKey]) -> Result<Vec<Option<KeyNumber>>, Error> {
+        let mut numbers = key_numbers(self.store, self.room, keys).await?;
+        if let Some((key, number)) = self.pending.and_then(|pending| pending.key.as_ref()) {
+            numbers.iter_mut().zip(keys).filter(|(_, asked)| *asked == key).for_each(|(slot, _)| *slot = Some(*number));
+        }
+        Ok(numbers)
+    }
+
+    /// What `numbers` stand for, by number.
+    ///
+    /// # Errors
+    /// As every read; [`Error::Damaged`] when one stands for nothing.
+    pub async fn key_names(&self, numbers: &[KeyNumber]) -> Result<BTreeMap<KeyNumber, StateKey>, Error> {
+        let pending = self.pending.and_then(|pending| pending.key.as_ref()).filter(|(_, key)| numbers.contains(key));
+        let stored: Vec<KeyNumber> =
+            numbers.iter().filter(|number| pending.is_none_or(|(_, key)| key != *number)).copied().collect();
+        let names = key_names(self.store, self.room, &stored).await?;
+        let mut names: BTreeMap<_, _> = stored.into_iter().zip(names).collect();
+        names.extend(pending.map(|(name, number)| (*number, name.clone())));
+        Ok(names)
     }
 
     /// Gives numbers to `event` and to all that it names, as far as they have none.
@@ -104,7 +157,12 @@ impl<'a> Graph<'a> {
     /// # Errors
     /// As every read.
     pub async fn facts(&self, events: &[EventNumber]) -> Result<Vec<Option<EventFacts>>, Error> {
-        self.records(events, |room, event| facts_key(room, *event), "an event's facts").await
+        let mut facts = self.records(events, |room, event| facts_key(room, *event), "an event's facts").await?;
+        if let Some(pending) = self.pending {
+            let slots = facts.iter_mut().zip(events).filter(|(_, event)| **event == pending.number);
+            slots.for_each(|(slot, _)| *slot = Some(pending.facts.clone()));
+        }
+        Ok(facts)
     }
 
     /// The events themselves, in their order; `None` for one known by name only.
@@ -116,7 +174,11 @@ impl<'a> Graph<'a> {
         let keys: Vec<Key> = events.iter().map(|event| json_key(self.room, *event)).collect();
         let rows = self.store.engine().get_many(&keys).await.map_err(Error::storage("reading events"))?;
         let mut known = Vec::with_capacity(events.len());
-        for (facts, row) in facts.into_iter().zip(rows) {
+        for ((event, facts), row) in events.iter().zip(facts).zip(rows) {
+            if let Some(pending) = self.pending.filter(|pending| pending.number == *event) {
+                known.push(Some(Known { pdu: pending.pdu.clone(), standing: pending.facts.standing }));
+                continue;
+            }
             known.push(match (facts, row) {
                 (Some(facts), Some(row)) => {
                     let pdu = Pdu::read(self.version, facts.id, row.value);
@@ -143,7 +205,11 @@ impl<'a> Graph<'a> {
     /// # Errors
     /// As every read.
     pub async fn auth_children(&self, event: EventNumber) -> Result<Vec<EventNumber>, Error> {
-        self.children(auth_children_range(self.room, event)).await
+        let mut children = self.children(auth_children_range(self.room, event)).await?;
+        if let Some(pending) = self.pending.filter(|it| it.chain.is_some() && it.facts.auth.contains(&event)) {
+            children.push(pending.number);
+        }
+        Ok(children)
     }
 
     async fn children(&self, mut range: KeyRange) -> Result<Vec<EventNumber>, Error> {
@@ -172,6 +238,8 @@ impl<'a> Graph<'a> {
             let asked: Vec<EventNumber> = std::mem::take(&mut open).into_iter().collect();
             let found = self.records(&asked, |room, event| chain_key(room, *event), "an auth chain").await?;
             for (event, chain) in asked.into_iter().zip(found) {
+                let pending = self.pending.filter(|pending| pending.number == event);
+                let chain = chain.or_else(|| pending.and_then(|pending| pending.chain.clone()));
                 let chain: StoredChain = chain.ok_or_else(|| Error::damaged(format!("{event:?} has no auth chain")))?;
                 open.extend(chain.base().filter(|base| !stored.contains_key(base)));
                 stored.insert(event, chain);

@@ -11,11 +11,10 @@ use crate::event::fixture::{ALICE, BOB, Room};
 use crate::event::{Known, RoomVersion, Standing};
 use crate::graph::fixture::{Addition, ROOM, addition, begin, open};
 use crate::graph::{
-    AuthChain, EventFacts, Graph, Head, Place, StoredChain, find_room, head_of, put_chain, put_head, put_room,
-    rooms_of_event,
+    AuthChain, EventFacts, Graph, Head, Place, StoredChain, find_room, head_of, put_chain, put_room, rooms_of_event,
 };
 use crate::number::{EventNumber, KeyNumber, RoomNumber};
-use crate::state::{Nodes, StateRoot, load, put_new_nodes};
+use crate::state::{Nodes, StateRoot, load};
 
 async fn add(store: &Store, version: &'static RoomVersion, event: &Known) -> EventNumber {
     let Addition { batch, number, .. } = addition(store, version, event, None).await;
@@ -149,37 +148,6 @@ async fn chains_that_are_missing_or_lead_in_a_circle_are_faults() {
     store.commit(batch).await.unwrap();
     for event in [1, 2, 3] {
         assert!(matches!(graph.chains(&[EventNumber(event)]).await, Err(Error::Damaged { .. })), "{event}");
-    }
-}
-
-/// Bytes handed to the engine for a member who leaves, in rooms of different sizes.
-#[tokio::test]
-async fn a_membership_change_in_a_large_room_takes_less_than_4_kib() {
-    for (members, most) in [(10u32, 1_300), (1_000, 1_600), (50_000, 2_000)] {
-        let store = open(&MemoryDisk::ephemeral()).await;
-        let version = RoomVersion::all().last().unwrap();
-        let (mut room, said) = conversation(version);
-        begin(&store, &room).await;
-        for event in &said {
-            add(&store, version, event).await;
-        }
-        // The other members are in the state only; their events would cost the change nothing.
-        let (mut head, was) = head_of(&store, ROOM).await.unwrap().unwrap();
-        let others = (0..members).map(|n| (KeyNumber(100 + n), Some(EventNumber(u64::from(n) * 7_919 % 10_000_000))));
-        let mut nodes = Nodes::new(ROOM);
-        let changes = others.collect();
-        head.state = load(&store, &mut nodes, |nodes| nodes.apply(head.state, &changes)).await.unwrap();
-        head.next_key = KeyNumber(100 + members);
-        let mut batch = Batch::new();
-        put_new_nodes(&mut batch, &nodes, head.state);
-        put_head(&mut batch, ROOM, &head, Some(was));
-        store.commit(batch).await.unwrap();
-
-        let join = room.set(BOB, "m.room.member", BOB, json!({ "membership": "join", "displayname": "Bob" }));
-        let json = join.pdu.json().len();
-        let batch = addition(&store, version, &join, None).await.batch;
-        println!("{members} members: {} bytes for a change, {json} of them JSON", batch.bytes());
-        assert!(batch.bytes() < most, "{members} members: {} bytes", batch.bytes());
     }
 }
 

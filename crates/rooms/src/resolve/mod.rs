@@ -25,7 +25,7 @@ use crate::event::{Known, StateKey, auth_state_keys};
 use crate::graph::Graph;
 use crate::number::{EventNumber, KeyNumber};
 use crate::resolve::conflict::Conflict;
-use crate::state::{Changes, Nodes, StateRoot, key_names, key_numbers, load};
+use crate::state::{Changes, Nodes, StateRoot, load};
 
 /// Events that are in memory, by id; `None` stands for one that the room does not have.
 pub(crate) type Material = BTreeMap<OwnedEventId, Option<Known>>;
@@ -118,7 +118,7 @@ impl Resolving<'_, '_> {
             keys.extend(known.pdu.filed_under());
         }
         let keys: Vec<StateKey> = keys.into_iter().collect();
-        let numbers = key_numbers(self.graph.store(), self.graph.room(), &keys).await?;
+        let numbers = self.graph.key_numbers(&keys).await?;
         let keys: Vec<KeyNumber> =
             numbers.into_iter().flatten().filter(|key| !self.conflict.entries.contains_key(key)).collect();
         let first = self.conflict.states.first().copied().unwrap_or_default();
@@ -132,8 +132,7 @@ impl Resolving<'_, '_> {
     /// The part of each state that matters: its side of the conflict, and what all have that decides about it.
     async fn states(&mut self, deciding: &BTreeMap<KeyNumber, EventNumber>) -> Result<Vec<Entries>, Error> {
         let keys: Vec<KeyNumber> = self.conflict.entries.keys().chain(deciding.keys()).copied().collect();
-        let names = key_names(self.graph.store(), self.graph.room(), &keys).await?;
-        let names: BTreeMap<KeyNumber, StateKey> = keys.into_iter().zip(names).collect();
+        let names = self.graph.key_names(&keys).await?;
         let mut states = vec![Entries::new(); self.conflict.states.len()];
         for (key, name) in names {
             for (place, state) in states.iter_mut().enumerate() {
@@ -154,7 +153,7 @@ impl Resolving<'_, '_> {
     async fn changes(&mut self, resolved: &Entries) -> Result<Changes, Error> {
         let mut changes: Changes = self.conflict.entries.keys().map(|key| (*key, None)).collect();
         let keys: Vec<StateKey> = resolved.keys().cloned().collect();
-        let numbers = key_numbers(self.graph.store(), self.graph.room(), &keys).await?;
+        let numbers = self.graph.key_numbers(&keys).await?;
         let ids: Vec<OwnedEventId> = resolved.values().cloned().collect();
         let events = self.graph.numbers(&ids).await?;
         for (key, id) in numbers.into_iter().zip(&ids) {

@@ -233,7 +233,7 @@ fn block_on(future: impl Future<Output = ()>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, max_shrink_iters: 0, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 150, max_shrink_iters: 0, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn from_the_part_that_matters_comes_what_comes_from_the_whole(seed in any::<u64>(), version in 1usize..12) {
