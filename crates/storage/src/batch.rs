@@ -2,7 +2,7 @@
 //! the preconditions under which they may.
 
 use base::{Partition, Position, limits};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use crate::error::Error;
 use crate::key::Key;
@@ -52,7 +52,8 @@ impl Template {
         if self.stamps.is_empty() {
             return self.bytes;
         }
-        let mut bytes = self.bytes.to_vec();
+        // Nobody else holds the bytes of a template made for this batch, so they are filled where they are.
+        let mut bytes = BytesMut::from(self.bytes);
         for (offset, stamp) in self.stamps {
             let position = positions.get(usize::from(stamp.0)).copied().unwrap_or_default();
             let start = usize::try_from(offset).unwrap_or(usize::MAX);
@@ -60,7 +61,7 @@ impl Template {
                 *gap = position.0.to_be_bytes();
             }
         }
-        bytes.into()
+        bytes.freeze()
     }
 }
 
@@ -68,6 +69,9 @@ impl Template {
 pub fn split_stamp(value: &[u8]) -> Option<(&[u8], Position)> {
     value.split_last_chunk().map(|(bytes, position)| (bytes, Position(u64::from_be_bytes(*position))))
 }
+
+/// Room made at the first operation: an event with its indexes needs as many.
+const USUAL_OPS: usize = 12;
 
 #[derive(Clone, Debug)]
 pub(crate) enum Op {
@@ -145,6 +149,9 @@ impl Batch {
 
     /// Writes a row whose key or value holds positions that this batch's appends will get.
     pub fn put_template(&mut self, key: Template, value: Template) {
+        if self.ops.is_empty() {
+            self.ops.reserve(USUAL_OPS);
+        }
         self.bytes += key.len() + value.len();
         self.ops.push(Op::Put { key, value });
     }

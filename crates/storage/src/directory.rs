@@ -7,6 +7,7 @@
 //!   acknowledged    the high-water mark
 //!   in-flight/      which log entries are being worked on, a file a reader
 //!   engine/         the engine's own files
+//!   engine.making   there only until the engine is made
 //!   blobs/          blobs by content hash
 //! ```
 
@@ -25,6 +26,8 @@ pub(crate) const FORMAT: u32 = 1;
 
 const MARKER: &str = "store.json";
 const LOCK: &str = "lock";
+#[cfg(any(feature = "embedded", feature = "sled"))]
+const MAKING: &str = "engine.making";
 
 /// What `store.json` says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,12 +95,34 @@ impl Directory {
         write_marker(&self.path, &self.marker)
     }
 
-    /// Where the engine keeps its files; made if it is not there.
+    /// Where the engine keeps its files; made if it is not there. What a power cut left of an engine that was just being
+    /// made is removed first: no engine opens such files, and nothing was acknowledged yet.
     #[cfg(any(feature = "embedded", feature = "sled"))]
-    pub(crate) fn engine_path(&self) -> Result<PathBuf, OpenError> {
-        let path = self.path.join("engine");
-        make_directory(&path).map_err(OpenError::io(format!("making {}", path.display())))?;
+    pub(crate) fn begin_engine(&self, acknowledged: u64) -> Result<PathBuf, OpenError> {
+        let (path, making) = (self.path.join("engine"), self.path.join(MAKING));
+        let begin = || {
+            if acknowledged == 0 && making.exists() && path.exists() {
+                fs::remove_dir_all(&path)?;
+            }
+            if acknowledged == 0 && !path.exists() {
+                File::create(&making)?;
+                sync_directory(&self.path)?;
+            }
+            make_directory(&path)
+        };
+        begin().map_err(OpenError::io(format!("making {}", path.display())))?;
         Ok(path)
+    }
+
+    /// Says durably that the engine is made and holds its first rows. Called before anything can be acknowledged.
+    #[cfg(any(feature = "embedded", feature = "sled"))]
+    pub(crate) fn engine_made(&self) -> Result<(), OpenError> {
+        let making = self.path.join(MAKING);
+        if !making.exists() {
+            return Ok(());
+        }
+        let remove = || fs::remove_file(&making).and_then(|()| sync_directory(&self.path));
+        remove().map_err(OpenError::io(format!("removing {}", making.display())))
     }
 
     /// The high-water mark: the file and what it holds. A missing or garbled mark is damage, unless a loss is accepted:

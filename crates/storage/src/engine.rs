@@ -17,6 +17,7 @@ use crate::batch::{Batch, Committed, Version};
 use crate::error::Error;
 use crate::key::{Key, KeyRange};
 
+pub(crate) mod chain;
 #[cfg(feature = "embedded")]
 pub(crate) mod embedded;
 pub(crate) mod group;

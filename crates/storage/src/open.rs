@@ -1,5 +1,7 @@
 //! Opening a store: the directory, then the engine, then the checks that what was acknowledged is there.
 
+#[cfg(any(feature = "embedded", feature = "sled"))]
+use std::path::Path;
 use std::sync::Arc;
 
 use base::{Partition, Position, task};
@@ -9,9 +11,10 @@ use tokio::sync::watch;
 use crate::batch::Version;
 use crate::directory::{Directory, FORMAT};
 use crate::disk::FreeSpace;
-use crate::engine::local::{self, COMMIT_ROW, Kv, Local};
+use crate::engine::chain::Chain;
+use crate::engine::local::{self, COMMIT_ROW, Kv, Local, SealedRow};
 use crate::engine::memory::{self, Memory};
-use crate::engine::value::seal_versioned;
+use crate::engine::value::Sealer;
 use crate::engine::writer::{Command, GroupWriter, Queue};
 use crate::engine::{Direction, Engine, Health};
 use crate::error::OpenError;
@@ -51,13 +54,11 @@ pub(crate) async fn open(options: &StoreOptions) -> Result<Opened, OpenError> {
         EngineChoice::Postgres { url } => Arc::new(crate::engine::postgres::open(url, &directory, options).await?),
         #[cfg(feature = "embedded")]
         EngineChoice::Embedded => {
-            let kv = crate::engine::embedded::Embedded::open(&directory.engine_path()?, &options.tuning)?;
-            start_local(kv, &directory, options)?
+            start_local(|path| crate::engine::embedded::Embedded::open(path, &options.tuning), &directory, options)?
         }
         #[cfg(feature = "sled")]
         EngineChoice::Sled => {
-            let kv = crate::engine::sled::Sled::open(&directory.engine_path()?, &options.tuning)?;
-            start_local(kv, &directory, options)?
+            start_local(|path| crate::engine::sled::Sled::open(path, &options.tuning), &directory, options)?
         }
         #[cfg(not(all(feature = "embedded", feature = "sled", feature = "postgres")))]
         other => return Err(OpenError::NotBuilt { engine: other.name() }),
@@ -74,12 +75,18 @@ struct Parts {
 }
 
 #[cfg(any(feature = "embedded", feature = "sled"))]
-fn start_local<K: Kv>(kv: K, directory: &Directory, options: &StoreOptions) -> Result<Arc<dyn Engine>, OpenError> {
+fn start_local<K: Kv>(
+    open: impl FnOnce(&Path) -> Result<K, OpenError>,
+    directory: &Directory,
+    options: &StoreOptions,
+) -> Result<Arc<dyn Engine>, OpenError> {
     let (high_water, acknowledged) = directory.high_water(options.on_loss)?;
+    let kv = open(&directory.begin_engine(acknowledged)?)?;
     let space = FreeSpace::new(Some(directory.path().to_owned()), options.tuning.disk_reserve_bytes);
     let id = Some(directory.marker().id.clone());
     let (local, writer, queue) =
         recover(kv, Parts { high_water: Box::new(high_water), acknowledged, space, id }, options)?;
+    directory.engine_made()?;
     task::thread("group-commit", move || writer.run(queue))
         .map_err(OpenError::io("starting the group-commit writer"))?;
     Ok(Arc::new(local))
@@ -103,6 +110,7 @@ fn recover<K: Kv>(kv: K, mut parts: Parts, options: &StoreOptions) -> Result<Rec
         initialise(&*kv, &parts, options)?;
     }
     check_identity(&*kv, &parts, options)?;
+    let chain = read_chain(&*kv, options)?;
     // Numbers are never given twice: a version seen before a loss must not come back for other data.
     let number_now = found.max(parts.acknowledged);
     // Twice, because the mark has two slots and a lower number must not lose against the one it replaces.
@@ -117,6 +125,7 @@ fn recover<K: Kv>(kv: K, mut parts: Parts, options: &StoreOptions) -> Result<Rec
     let writer = GroupWriter {
         kv,
         number: number_now,
+        chain,
         heads,
         high_water: parts.high_water,
         space: parts.space,
@@ -127,6 +136,25 @@ fn recover<K: Kv>(kv: K, mut parts: Parts, options: &StoreOptions) -> Result<Rec
     Ok((local, writer, receiver))
 }
 
+/// Where the groups end, when none is missing among them.
+fn read_chain<K: Kv>(kv: &K, options: &StoreOptions) -> Result<Chain, OpenError> {
+    let (chain, missing) = Chain::read(kv)?;
+    if missing > 0 {
+        let path = options.data_dir.join("engine");
+        if options.on_loss == OnLoss::Refuse {
+            let what = format!(
+                "{missing} groups of commits are missing before the newest one, a journal was cut or garbled; with \
+                 --accept-loss it is used without them"
+            );
+            return Err(OpenError::Damaged { path, what });
+        }
+        tracing::warn!(missing, "going on without groups of commits that are missing before the newest one");
+        let failed = |failure| OpenError::Damaged { path, what: format!("writing failed: {failure:?}") };
+        kv.write(chain.mended()).map_err(failed)?;
+    }
+    Ok(chain)
+}
+
 fn initialise<K: Kv>(kv: &K, parts: &Parts, options: &StoreOptions) -> Result<(), OpenError> {
     let mut rows = vec![
         (COMMIT_ROW, 0u64.to_be_bytes().to_vec()),
@@ -134,11 +162,11 @@ fn initialise<K: Kv>(kv: &K, parts: &Parts, options: &StoreOptions) -> Result<()
         (PARTITIONS_ROW, u64::from(options.partitions.max(1)).to_be_bytes().to_vec()),
     ];
     rows.extend(parts.id.as_ref().map(|id| (ID_ROW, id.clone().into_bytes())));
-    let mut sealed: Vec<(Bytes, Option<Vec<u8>>)> = rows
+    let mut sealed: Vec<SealedRow> = rows
         .into_iter()
         .map(|(name, value)| {
             let key = meta_key(name).to_bytes();
-            let value = seal_versioned(&key, Version(0), &value);
+            let value = Sealer::default().seal(&key, Version(0), &value);
             (key, Some(value))
         })
         .collect();

@@ -3,12 +3,13 @@
 
 use std::io;
 use std::ops::{Bound, ControlFlow};
-use std::path::Path;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use fjall::{Database, Guard, Keyspace, KeyspaceCreateOptions, PersistMode};
 
-use crate::engine::local::{Kv, WriteFailure};
+use crate::engine::local::{Kv, SealedRow, WriteFailure, panic_text};
 use crate::engine::{Direction, EngineStat};
 use crate::error::{Error, OpenError};
 use crate::key::KeyRange;
@@ -18,11 +19,15 @@ use crate::options::Tuning;
 const JOURNAL_BYTES: u64 = 256 << 20;
 /// Threads for flushes and compactions: two keep up with the writer on two cores.
 const WORKERS: usize = 2;
+/// A disk that does not take so much more is full.
+const PROBE_BYTES: usize = 256 << 10;
 
 /// fjall as an ordered map.
 pub(crate) struct Embedded {
     rows: Keyspace,
     database: Database,
+    /// A file beside the database, there only while it is asked whether the disk has room.
+    probe: PathBuf,
 }
 
 impl std::fmt::Debug for Embedded {
@@ -39,16 +44,25 @@ impl Embedded {
             fjall::Error::Io(source) => OpenError::Io { doing: format!("opening {}", path.display()), source },
             other => OpenError::Damaged { path: path.to_owned(), what: other.to_string() },
         };
-        let database = Database::builder(path)
+        let builder = Database::builder(path)
             .cache_size(tuning.cache_bytes)
             .max_journaling_size(JOURNAL_BYTES)
-            .worker_threads(WORKERS)
-            .open()
-            .map_err(damaged)?;
+            .worker_threads(WORKERS);
+        // Some garbage in a journal makes the recovery panic instead of failing.
+        let database = catch_unwind(AssertUnwindSafe(|| builder.open()))
+            .map_err(|panic| OpenError::Damaged { path: path.to_owned(), what: panic_text(&*panic) })?;
+        let database = database.map_err(damaged)?;
         let options = || KeyspaceCreateOptions::default().max_memtable_size(tuning.memtable_bytes);
         // One keyspace for all tables: an idle keyspace would pin the journals of the busy ones.
         let rows = database.keyspace("rows", options).map_err(damaged)?;
-        Ok(Self { rows, database })
+        Ok(Self { rows, database, probe: path.with_extension("probe") })
+    }
+
+    /// Writes as much as any flush begins with, and removes it again.
+    fn probe_room(&self) -> io::Result<()> {
+        let written = std::fs::write(&self.probe, [0; PROBE_BYTES]);
+        std::fs::remove_file(&self.probe)?;
+        written
     }
 }
 
@@ -86,7 +100,7 @@ impl Kv for Embedded {
         Ok(())
     }
 
-    fn write(&self, rows: Vec<(Bytes, Option<Vec<u8>>)>) -> Result<(), WriteFailure> {
+    fn write(&self, rows: Vec<SealedRow>) -> Result<(), WriteFailure> {
         let mut batch = self.database.batch().durability(Some(PersistMode::SyncData));
         for (key, value) in rows {
             match value {
@@ -98,6 +112,11 @@ impl Kv for Embedded {
             fjall::Error::Io(error) if error.kind() == io::ErrorKind::StorageFull => {
                 WriteFailure::Full(error.to_string())
             }
+            // A flush or compaction failed before this write; fjall does not say why.
+            fjall::Error::Poisoned => match self.probe_room() {
+                Err(error) if error.kind() == io::ErrorKind::StorageFull => WriteFailure::Full(error.to_string()),
+                _ => WriteFailure::Fatal("a flush or compaction in the background failed".to_owned()),
+            },
             other => WriteFailure::Fatal(other.to_string()),
         })
     }

@@ -37,6 +37,16 @@ pub(crate) enum WriteFailure {
     Fatal(String),
 }
 
+/// A key and its value as stored; `None` removes the row.
+pub(crate) type SealedRow = (Bytes, Option<Bytes>);
+
+/// What an engine said that gave up: damaged files make both engines panic.
+#[cfg(any(feature = "embedded", feature = "sled"))]
+pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("the engine gave up").to_owned()
+}
+
 /// An ordered map on disk.
 pub(crate) trait Kv: fmt::Debug + Send + Sync + 'static {
     /// The engine's name in the configuration.
@@ -53,9 +63,9 @@ pub(crate) trait Kv: fmt::Debug + Send + Sync + 'static {
         visit: &mut dyn FnMut(Bytes, Bytes) -> ControlFlow<()>,
     ) -> Result<(), Error>;
 
-    /// Writes (`None`: removes) the rows, sorted and each once. All of them are durable when this returns, or none is
+    /// Writes the rows, sorted and each once. All of them are durable when this returns, or none is
     /// after a crash. Only the group-commit writer calls it.
-    fn write(&self, rows: Vec<(Bytes, Option<Vec<u8>>)>) -> Result<(), WriteFailure>;
+    fn write(&self, rows: Vec<SealedRow>) -> Result<(), WriteFailure>;
 
     /// Sizes and counters.
     fn stat(&self) -> EngineStat;

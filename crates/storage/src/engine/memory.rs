@@ -14,7 +14,7 @@ use base::{Clock, Random};
 use bytes::{Buf, BufMut, Bytes};
 use tokio::sync::mpsc;
 
-use crate::engine::local::{Kv, WriteFailure};
+use crate::engine::local::{Kv, SealedRow, WriteFailure};
 use crate::engine::writer::{Command, GroupWriter};
 use crate::engine::{Direction, EngineStat};
 use crate::error::Error;
@@ -237,7 +237,7 @@ impl Kv for Memory {
         Ok(())
     }
 
-    fn write(&self, rows: Vec<(Bytes, Option<Vec<u8>>)>) -> Result<(), WriteFailure> {
+    fn write(&self, rows: Vec<SealedRow>) -> Result<(), WriteFailure> {
         let mut disk = self.disk.lock();
         if disk.generation != self.generation {
             return Err(WriteFailure::Fatal("the simulated power was cut".to_owned()));
@@ -261,7 +261,6 @@ impl Kv for Memory {
             disk.fold();
         }
         drop(disk);
-        let rows = rows.into_iter().map(|(key, value)| (key, value.map(Bytes::from))).collect();
         apply(&mut self.rows(), rows);
         Ok(())
     }
@@ -300,7 +299,7 @@ fn apply(rows: &mut Rows, group: Vec<(Bytes, Option<Bytes>)>) {
 }
 
 /// A group in the journal: length, checksum, rows.
-fn encode_group(rows: &[(Bytes, Option<Vec<u8>>)]) -> Vec<u8> {
+fn encode_group(rows: &[SealedRow]) -> Vec<u8> {
     let mut body = Vec::new();
     for (key, value) in rows {
         put_bytes(&mut body, key);

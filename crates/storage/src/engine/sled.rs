@@ -11,7 +11,7 @@ use std::path::Path;
 use bytes::Bytes;
 
 use crate::directory::sync_directory;
-use crate::engine::local::{Kv, WriteFailure};
+use crate::engine::local::{Kv, SealedRow, WriteFailure, panic_text};
 use crate::engine::{Direction, EngineStat};
 use crate::error::{Error, OpenError};
 use crate::key::KeyRange;
@@ -50,7 +50,7 @@ impl Sled {
                 return Err(OpenError::Io { doing: format!("opening {}", path.display()), source });
             }
             Ok(Err(error)) => return Err(damaged(error.to_string())),
-            Err(panic) => return Err(damaged(panic_text(panic.as_ref()))),
+            Err(panic) => return Err(damaged(panic_text(&*panic))),
         };
         let syncing = || format!("syncing {}", path.display());
         for entry in std::fs::read_dir(path).map_err(OpenError::io(syncing()))? {
@@ -73,11 +73,6 @@ impl Sled {
         self.database.flush().map_err(io_error)?;
         self.log.sync_data()
     }
-}
-
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("the engine gave up").to_owned()
 }
 
 fn read_failure(error: &::sled::Error) -> Error {
@@ -118,11 +113,11 @@ impl Kv for Sled {
         Ok(())
     }
 
-    fn write(&self, rows: Vec<(Bytes, Option<Vec<u8>>)>) -> Result<(), WriteFailure> {
+    fn write(&self, rows: Vec<SealedRow>) -> Result<(), WriteFailure> {
         let mut batch = ::sled::Batch::default();
         for (key, value) in rows {
             match value {
-                Some(value) => batch.insert(&key[..], value),
+                Some(value) => batch.insert(&key[..], &value[..]),
                 None => batch.remove(&key[..]),
             }
         }
@@ -130,7 +125,7 @@ impl Kv for Sled {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) if error.kind() == io::ErrorKind::StorageFull => Err(WriteFailure::Full(error.to_string())),
             Ok(Err(error)) => Err(WriteFailure::Fatal(error.to_string())),
-            Err(panic) => Err(WriteFailure::Fatal(panic_text(panic.as_ref()))),
+            Err(panic) => Err(WriteFailure::Fatal(panic_text(&*panic))),
         }
     }
 

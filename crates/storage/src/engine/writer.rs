@@ -14,10 +14,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use crate::batch::{Batch, Committed, Version};
 use crate::disk::FreeSpace;
+use crate::engine::chain::Chain;
 use crate::engine::group::{Group, Write, Writes};
 use crate::engine::local::{COMMIT_ROW, Kv, WriteFailure, stored_version};
 use crate::engine::spool::SpoolWriter;
-use crate::engine::value::seal_versioned;
+use crate::engine::value::Sealer;
 use crate::engine::{Change, Health};
 use crate::error::Error;
 use crate::high_water::HighWater;
@@ -112,6 +113,7 @@ pub(crate) fn drain(first: Waiting, queue: &mut mpsc::Receiver<Command>) -> (Vec
 pub(crate) struct GroupWriter<K> {
     pub(crate) kv: Arc<K>,
     pub(crate) number: u64,
+    pub(crate) chain: Chain,
     pub(crate) heads: Vec<Position>,
     pub(crate) high_water: Box<dyn HighWater>,
     pub(crate) space: FreeSpace,
@@ -236,8 +238,11 @@ impl<K: Kv> GroupWriter<K> {
         let number = Bytes::copy_from_slice(&self.number.to_be_bytes());
         let commit_row = Key::of(META, &String::from(COMMIT_ROW)).to_bytes();
         writes.insert(commit_row, Write { version: Version(self.number), value: Some(number) });
+        self.chain.add(&mut writes, Version(self.number));
+        let mut sealer = Sealer::default();
         let sealed = writes.iter().map(|(key, write)| {
-            (key.clone(), write.value.as_ref().map(|value| seal_versioned(key, write.version, value)))
+            let value = write.value.as_ref().map(|value| sealer.seal(key, write.version, value));
+            (sealer.copy(key), value)
         });
         if let Err(failure) = self.kv.write(sealed.collect()) {
             let (health, reason) = match failure {

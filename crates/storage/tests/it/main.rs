@@ -4,6 +4,7 @@
 mod bad_input;
 mod blobs;
 mod conformance;
+mod crash;
 mod fixture;
 mod postgres;
 mod readers;
