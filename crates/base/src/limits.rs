@@ -151,3 +151,40 @@ pub const STOP_TIMEOUT: Duration = Duration::from_secs(6);
 
 /// How long connections that were cut may take to let go of what they use: they have nothing to wait for.
 pub const CUT_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Largest event, in bytes of canonical JSON with its signatures
+/// (<https://spec.matrix.org/v1.19/client-server-api/#size-limits>).
+pub const EVENT_BYTES: usize = 65_535;
+
+/// Largest event as another server may write it, in bytes: canonical JSON may be spelt six times as long (an escape for
+/// each byte), and what lies under `unsigned` does not count.
+pub const EVENT_WIRE_BYTES: usize = 8 * EVENT_BYTES;
+
+/// Greatest depth of an event: the greatest integer of canonical JSON
+/// (<https://spec.matrix.org/v1.19/appendices/#canonical-json>). An event after one of this depth has the same depth.
+pub const EVENT_DEPTH: u64 = (1 << 53) - 1;
+
+/// Most events that an event may name as those before it (<https://spec.matrix.org/v1.19/rooms/v12/#event-format>).
+pub const EVENT_PREV_EVENTS: usize = 20;
+
+/// Most nodes of a room's state that are loaded at once: at 270 bytes each they are 280 KB.
+pub const STATE_NODES_AT_ONCE: usize = 1024;
+
+/// Most state entries in one answer; a longer list is read in pages.
+pub const STATE_ENTRIES_AT_ONCE: usize = 10_000;
+
+/// Most nodes removed in one batch, at 25 bytes of key each: the room is free for others' appends in between.
+pub const STATE_NODES_REMOVED: usize = 1_000;
+
+/// Most rooms looked at for one event id. Only in room versions 1 and 2, where servers choose ids, can there be two.
+pub const EVENT_ROOMS: usize = 16;
+
+/// How often an append to a room is tried when others append to it at the same time. Of those who try at once one gets
+/// through, so this many writers are served even if none ever waits.
+pub const APPEND_ATTEMPTS: u32 = 12;
+
+/// The wait after an append that others were faster than; about what a commit takes.
+pub const APPEND_RETRY_FIRST: Duration = Duration::from_millis(2);
+
+/// The longest such wait.
+pub const APPEND_RETRY_MOST: Duration = Duration::from_millis(100);

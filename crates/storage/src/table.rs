@@ -26,6 +26,35 @@ pub const BLOB: TableId = TableId(8);
 /// Who refers to a blob: content hash, referrer → nothing.
 pub const BLOB_REFERENCE: TableId = TableId(9);
 
+/// Nodes of rooms' states: room, hash → node. 32 to 63 are the `rooms` crate's.
+pub const STATE_NODE: TableId = TableId(32);
+/// The numbers of what state is filed under: room, hash of type and state key → number.
+pub const STATE_KEY: TableId = TableId(33);
+/// What those numbers stand for: room, number → type and state key.
+pub const STATE_KEY_NAME: TableId = TableId(34);
+/// The numbers of rooms: hash of the room's id → number.
+pub const ROOM: TableId = TableId(35);
+/// Where rooms stand: room → extremities, state, counters.
+pub const ROOM_HEAD: TableId = TableId(36);
+/// The numbers of events: hash of the event's id, room → number.
+pub const EVENT_NUMBER: TableId = TableId(37);
+/// What the graph knows of events: room, event → facts.
+pub const EVENT: TableId = TableId(38);
+/// Events as they were signed: room, event → canonical JSON.
+pub const EVENT_JSON: TableId = TableId(39);
+/// Who follows whom: room, event, later event → nothing.
+pub const EVENT_CHILD: TableId = TableId(40);
+/// What state events lean on: room, event → base and what is beyond it.
+pub const AUTH_CHAIN: TableId = TableId(41);
+/// Which state events lean on one: room, event, state event → nothing.
+pub const AUTH_CHILD: TableId = TableId(42);
+/// Who is or was in a room: room, hash of user → membership.
+pub const ROOM_MEMBER: TableId = TableId(43);
+/// Where a user is or was: hash of user, room → membership.
+pub const USER_ROOM: TableId = TableId(44);
+/// What was sent under which transaction id: hash of sender's session and id → event.
+pub const SENT: TableId = TableId(45);
+
 /// One line of the catalogue.
 #[derive(Clone, Copy, Debug)]
 pub struct TableEntry {
@@ -58,6 +87,20 @@ pub const CATALOGUE: &[TableEntry] = &[
     entry(FENCE, "fence", "storage"),
     entry(BLOB, "blob", "storage"),
     entry(BLOB_REFERENCE, "blob_reference", "storage"),
+    entry(STATE_NODE, "state_node", "rooms"),
+    entry(STATE_KEY, "state_key", "rooms"),
+    entry(STATE_KEY_NAME, "state_key_name", "rooms"),
+    entry(ROOM, "room", "rooms"),
+    entry(ROOM_HEAD, "room_head", "rooms"),
+    entry(EVENT_NUMBER, "event_number", "rooms"),
+    entry(EVENT, "event", "rooms"),
+    entry(EVENT_JSON, "event_json", "rooms"),
+    entry(EVENT_CHILD, "event_child", "rooms"),
+    entry(AUTH_CHAIN, "auth_chain", "rooms"),
+    entry(AUTH_CHILD, "auth_child", "rooms"),
+    entry(ROOM_MEMBER, "room_member", "rooms"),
+    entry(USER_ROOM, "user_room", "rooms"),
+    entry(SENT, "sent", "rooms"),
 ];
 
 /// Tables for the suites of this and other crates; no server ever writes them.

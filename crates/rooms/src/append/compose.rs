@@ -1,0 +1,131 @@
+//! Everything that one event changes, as one batch: its JSON, its numbers, its place in the graph, the state after it, the
+//! room's head and state, who is in the room, the log, and the transaction id.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use storage::{Batch, NoPrevious, Record, Stamp};
+
+use crate::append::{EVENT_ACCEPTED, Proposal, View, member};
+use crate::error::Error;
+use crate::event::Standing;
+use crate::graph::{EventFacts, Graph, Head, Pending, Place, StoredChain, put_chain, put_event, put_head, put_room};
+use crate::number::{EventNumber, KeyNumber, RoomNumber};
+use crate::resolve::resolve;
+use crate::state::{Nodes, StateRoot, add_key, load, put_new_nodes};
+
+/// What the log says of an accepted event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogRecord {
+    /// The room.
+    pub room: RoomNumber,
+    /// The event.
+    pub event: EventNumber,
+}
+
+impl Record for LogRecord {
+    const VERSION: u8 = 1;
+    type Previous = NoPrevious;
+
+    fn migrate(previous: NoPrevious) -> Self {
+        match previous {}
+    }
+}
+
+/// A batch and what it will have done.
+pub(super) struct Composed {
+    pub(super) batch: Batch,
+    pub(super) number: EventNumber,
+    pub(super) stamp: Option<Stamp>,
+}
+
+pub(super) async fn compose(view: View<'_>, proposal: &Proposal) -> Result<Composed, Error> {
+    let View { graph, mut head, mut nodes, was } = view;
+    let (room, old, mut batch) = (graph.room(), head.clone(), Batch::new());
+    let pending = place(&graph, &mut head, &mut nodes, &mut batch, proposal).await?;
+    let Pending { number, facts, chain, .. } = &pending;
+
+    let graph = graph.with(&pending);
+    head.extremities = graph.extremities_after(&old.extremities, *number, facts).await?;
+    if head.extremities != old.extremities {
+        head.state = state_after(&graph, &mut nodes, &head.extremities).await?;
+    }
+    member::put_changes(&mut batch, &graph, &mut nodes, [old.state, head.state]).await?;
+
+    let Place::InGraph { before, after } = facts.place else {
+        return Err(Error::damaged("an event was to be appended outside the graph"));
+    };
+    for state in BTreeSet::from([before, after, head.state]) {
+        put_new_nodes(&mut batch, &nodes, state);
+    }
+    put_event(&mut batch, room, *number, facts, pending.pdu.json());
+    if let Some(chain) = chain {
+        put_chain(&mut batch, room, *number, &facts.auth, chain);
+    }
+    if was.is_none() {
+        put_room(&mut batch, &head.room_id, room);
+    }
+    put_head(&mut batch, room, &head, was);
+    if let Some(sent_as) = &proposal.sent_as {
+        sent_as.put(&mut batch, &facts.id, graph.store().clock().now());
+    }
+    let partition = graph.store().partition_of(head.room_id.as_str());
+    let stamp = (facts.standing == Standing::Accepted)
+        .then(|| batch.append(partition, EVENT_ACCEPTED, LogRecord { room, event: *number }.encode()));
+    Ok(Composed { number: *number, batch, stamp })
+}
+
+/// Gives the event its numbers and its place in the graph.
+async fn place(
+    graph: &Graph<'_>,
+    head: &mut Head,
+    nodes: &mut Nodes,
+    batch: &mut Batch,
+    proposal: &Proposal,
+) -> Result<Pending, Error> {
+    let (pdu, standing) = (proposal.event.pdu(), proposal.event.standing());
+    let mut numbering = graph.numbering(head, pdu).await?;
+    let number = numbering.number(&pdu.id().to_owned());
+    let prev = pdu.prev_events().iter().map(|id| numbering.number(id)).collect();
+    let auth: Vec<EventNumber> = pdu.auth_events().iter().map(|id| numbering.number(id)).collect();
+    numbering.put(batch, graph.room(), head);
+
+    let (mut key, mut chain, mut after) = (None, None, proposal.before);
+    if let Some(name) = pdu.filed_under() {
+        let known = graph.key_numbers(std::slice::from_ref(&name)).await?.first().copied().flatten();
+        let filed = match known {
+            Some(filed) => filed,
+            None => {
+                let next = head.next_key;
+                let after =
+                    next.0.checked_add(1).ok_or_else(|| Error::damaged("it has as many state keys as it can"))?;
+                head.next_key = KeyNumber(after);
+                add_key(batch, graph.room(), &name, next);
+                next
+            }
+        };
+        key = Some((name, filed));
+        if standing != Standing::Rejected {
+            let change = [(filed, Some(number))].into();
+            after = load(graph.store(), nodes, |nodes| nodes.apply(proposal.before, &change)).await?;
+            chain = Some(StoredChain::above(&graph.chains(&auth).await?));
+        }
+    }
+    let files = key.as_ref().map(|(_, filed)| *filed);
+    let place = Place::InGraph { before: proposal.before, after };
+    let id = pdu.id().to_owned();
+    let facts = EventFacts { id, standing, place, depth: pdu.depth(), prev, auth, files };
+    Ok(Pending { number, facts, pdu: pdu.clone(), key, chain })
+}
+
+/// The room's state: what the states after its forward extremities come to.
+async fn state_after(graph: &Graph<'_>, nodes: &mut Nodes, extremities: &[EventNumber]) -> Result<StateRoot, Error> {
+    let mut states = Vec::with_capacity(extremities.len());
+    for (event, facts) in extremities.iter().zip(graph.facts(extremities).await?) {
+        match facts.map(|facts| facts.place) {
+            Some(Place::InGraph { after, .. }) => states.push(after),
+            _ => return Err(Error::damaged(format!("{event:?} is a forward extremity and not in the graph"))),
+        }
+    }
+    resolve(graph, nodes, &states).await
+}

@@ -1,0 +1,205 @@
+//! The one way into a room: an event that was judged, with everything that follows from it, in one batch.
+//!
+//! Optimistic: the room's head is read, the event is judged (and, if it is ours, built) by what the head says, and the batch
+//! commits only if the head is still that. Otherwise all of it happens again, so no event is ever appended that was judged by
+//! another state than the one it came to. Rooms do not wait for each other.
+//!
+//! Must not judge: a [`Proposal`] holds an event that was.
+//!
+//! Where to go: `compose` puts the batch together, `member` keeps the membership index that goes with it, `sent` remembers
+//! transaction ids.
+
+mod compose;
+mod member;
+mod sent;
+
+#[cfg(test)]
+mod tests;
+
+use async_trait::async_trait;
+use base::backoff::Backoff;
+use base::{Position, limits};
+use ruma::OwnedEventId;
+use storage::{Kind, Store, Version};
+
+use crate::error::{Error, Refusal};
+use crate::event::{AuthState, AuthorisedPdu, Pdu, Reference, RejectedPdu, RoomVersion, Standing, auth_state_keys};
+use crate::graph::{Graph, Head, Place, head_of};
+use crate::number::{EventNumber, KeyNumber, RoomNumber};
+use crate::state::{Nodes, StateRoot, load};
+
+pub use compose::LogRecord;
+pub use member::{Membership, members, rooms_of_user};
+pub use sent::SentAs;
+
+/// Log entries of this kind say that an event was accepted into a room; their payload is a [`LogRecord`].
+pub const EVENT_ACCEPTED: Kind = Kind(32);
+
+/// An event that was judged.
+#[derive(Clone, Debug)]
+pub enum Kept {
+    /// It becomes part of the graph.
+    Authorised(AuthorisedPdu),
+    /// It is kept apart.
+    Rejected(RejectedPdu),
+}
+
+impl Kept {
+    /// The event.
+    pub fn pdu(&self) -> &Pdu {
+        match self {
+            Self::Authorised(event) => event.pdu(),
+            Self::Rejected(event) => event.pdu(),
+        }
+    }
+
+    /// What the checks made of it.
+    pub fn standing(&self) -> Standing {
+        match self {
+            Self::Authorised(event) => event.standing(),
+            Self::Rejected(_) => Standing::Rejected,
+        }
+    }
+}
+
+/// What is to be appended.
+#[derive(Clone, Debug)]
+pub struct Proposal {
+    /// The event.
+    pub event: Kept,
+    /// The state before it, as it was judged by.
+    pub before: StateRoot,
+    /// The transaction id under which a client sent it.
+    pub sent_as: Option<SentAs>,
+}
+
+/// A room as it stands while somebody proposes.
+#[derive(Debug)]
+pub struct View<'a> {
+    /// Its graph.
+    pub graph: Graph<'a>,
+    /// Where it stands.
+    pub head: Head,
+    /// Nodes of its states; those of the state before the event that are new are stored with it.
+    pub nodes: Nodes,
+    /// `None` for a room that is being made.
+    was: Option<Version>,
+}
+
+impl View<'_> {
+    /// What of `state` decides about `event`.
+    ///
+    /// # Errors
+    /// As every read; a refusal when no state can allow it.
+    pub async fn deciding(&mut self, state: StateRoot, event: &Pdu) -> Result<AuthState, Error> {
+        let keys = auth_state_keys(event)?;
+        let numbers: Vec<KeyNumber> = self.graph.key_numbers(&keys).await?.into_iter().flatten().collect();
+        let found = load(self.graph.store(), &mut self.nodes, |nodes| nodes.lookup(state, &numbers)).await?;
+        let events: Vec<EventNumber> = found.into_iter().flatten().collect();
+        Ok(AuthState::new(self.graph.events(&events).await?.into_iter().flatten()))
+    }
+
+    /// The room's forward extremities, as our next event names them.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn extremities(&self) -> Result<Vec<Reference>, Error> {
+        let events = self.graph.events(&self.head.extremities).await?;
+        Ok(events.into_iter().flatten().map(|known| known.pdu.reference()).collect::<Result<_, _>>()?)
+    }
+}
+
+/// Who wants to append.
+#[async_trait]
+pub trait Propose: Send {
+    /// Judges, and if need be builds, the event by where the room stands. Called again when somebody else was faster.
+    ///
+    /// # Errors
+    /// End the append.
+    async fn propose(&mut self, view: &mut View<'_>) -> Result<Proposal, Error>;
+}
+
+/// What came of an append.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Appended {
+    /// The event is in the room now, durably.
+    Now {
+        /// Its id.
+        id: OwnedEventId,
+        /// Its number.
+        number: EventNumber,
+        /// Its place in the log, if it was accepted.
+        position: Option<Position>,
+    },
+    /// It was there already, or something was sent under the same transaction id: this.
+    Before {
+        /// The id of the event that is there.
+        id: OwnedEventId,
+    },
+}
+
+/// Appends what `proposer` proposes to `room`.
+///
+/// # Errors
+/// What the proposer says; [`Refusal::NoSuchRoom`]; [`Error::Busy`] when others were faster too often; as every commit.
+pub async fn append(store: &Store, room: RoomNumber, proposer: &mut dyn Propose) -> Result<Appended, Error> {
+    let backoff = Backoff { first: limits::APPEND_RETRY_FIRST, most: limits::APPEND_RETRY_MOST };
+    for attempt in 1..=limits::APPEND_ATTEMPTS {
+        let (head, was) = head_of(store, room).await?.ok_or(Refusal::NoSuchRoom)?;
+        let version = RoomVersion::of(&head.version)?;
+        let (graph, nodes) = (Graph::new(store, room, version), Nodes::new(room));
+        let mut view = View { graph, head, nodes, was: Some(was) };
+        let proposal = proposer.propose(&mut view).await?;
+        match once(store, view, proposal).await {
+            Err(error) if error.is_conflict() => {
+                tracing::debug!(attempt, "another append to the room was faster");
+                store.clock().sleep(backoff.wait(attempt, store.random())).await;
+            }
+            outcome => return outcome,
+        }
+    }
+    Err(Error::Busy { attempts: limits::APPEND_ATTEMPTS })
+}
+
+/// Makes a room of its create event.
+///
+/// # Errors
+/// [`Error::is_conflict`] when the room is known already; as every commit.
+pub async fn make_room(store: &Store, create: AuthorisedPdu, sent_as: Option<SentAs>) -> Result<RoomNumber, Error> {
+    let room = RoomNumber(store.random().next_u64());
+    let pdu = create.pdu();
+    if !pdu.is_create() {
+        return Err(Refusal::malformed("a room begins with its create event").into());
+    }
+    let head = Head {
+        room_id: pdu.room_id().to_owned(),
+        version: pdu.version().id().clone(),
+        next_event: EventNumber(0),
+        next_key: KeyNumber(0),
+        extremities: Vec::new(),
+        state: StateRoot::EMPTY,
+    };
+    let (graph, nodes) = (Graph::new(store, room, pdu.version()), Nodes::new(room));
+    let view = View { graph, head, nodes, was: None };
+    let proposal = Proposal { event: Kept::Authorised(create), before: StateRoot::EMPTY, sent_as };
+    once(store, view, proposal).await.map(|_| room)
+}
+
+async fn once(store: &Store, view: View<'_>, proposal: Proposal) -> Result<Appended, Error> {
+    if let Some(sent_as) = &proposal.sent_as
+        && let Some(id) = sent_as.event(store).await?
+    {
+        return Ok(Appended::Before { id });
+    }
+    let id = proposal.event.pdu().id().to_owned();
+    if let Some(number) = view.graph.numbers(std::slice::from_ref(&id)).await?.get(&id)
+        && let Some(Some(facts)) = view.graph.facts(&[*number]).await?.first()
+        && facts.place != Place::Outlier
+    {
+        return Ok(Appended::Before { id });
+    }
+    let composed = compose::compose(view, &proposal).await?;
+    let (number, stamp) = (composed.number, composed.stamp);
+    let committed = store.commit(composed.batch).await.map_err(Error::storage("appending an event"))?;
+    Ok(Appended::Now { id, number, position: stamp.and_then(|stamp| committed.position(stamp)) })
+}

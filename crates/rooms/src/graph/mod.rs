@@ -1,0 +1,34 @@
+//! The graph of a room's events as it is stored: numbers for ids, each event's JSON and what the graph must know of it,
+//! who follows whom, auth chains, and the room's head.
+//!
+//! What an event is worth is its [`Standing`]: accepted, soft-failed or rejected. Where it lies is its [`Place`]: in the
+//! graph, with the state before and after it, or outside as an *outlier*, known only because another leans on it. The
+//! *forward extremities* are the accepted events that no accepted one follows; our next event names them.
+//!
+//! Must not decide anything about an event; `event` does, and `state` keeps the states that places refer to.
+//!
+//! Where to go: `record` has the rows, `read` and `write` carry them; `head` finds the forward extremities and `chain` the
+//! auth chains, both without I/O.
+//!
+//! [`Standing`]: crate::event::Standing
+
+mod chain;
+mod head;
+mod read;
+mod record;
+mod write;
+
+#[cfg(test)]
+mod chain_tests;
+#[cfg(test)]
+pub(crate) mod fixture;
+#[cfg(test)]
+mod head_tests;
+#[cfg(test)]
+mod tests;
+
+pub use chain::{AuthChain, StoredChain};
+pub use head::{NeedEvents, Seen, extremities_after};
+pub use read::{Graph, Pending, find_room, head_of, rooms_of_event};
+pub use record::{EventFacts, Head, Place};
+pub use write::{Numbering, put_chain, put_event, put_head, put_room};

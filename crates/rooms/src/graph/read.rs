@@ -1,0 +1,323 @@
+//! The graph's rows from the store. Nothing here is remembered between calls.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use base::limits;
+use ruma::{EventId, OwnedEventId, RoomId};
+use storage::{Direction, Key, KeyRange, Record, Store, Version};
+
+use crate::error::Error;
+use crate::event::{Known, Pdu, RoomVersion, StateKey};
+use crate::graph::chain::{AuthChain, StoredChain};
+use crate::graph::head::{NeedEvents, Seen, extremities_after};
+use crate::graph::record::{
+    EventFacts, Head, NumberRecord, RoomRecord, auth_children_range, chain_key, child_of, children_range, facts_key,
+    head_key, json_key, number_key, number_key_room, room_key, rooms_of_event_range,
+};
+use crate::graph::write::Numbering;
+use crate::number::{EventNumber, KeyNumber, RoomNumber};
+use crate::state::{key_names, key_numbers};
+
+/// The number of `room_id`; `None` when the store does not know the room.
+///
+/// # Errors
+/// As every read.
+pub async fn find_room(store: &Store, room_id: &RoomId) -> Result<Option<RoomNumber>, Error> {
+    let record = store.get_record::<RoomRecord>(&room_key(room_id)).await;
+    Ok(record.map_err(Error::storage("looking for a room"))?.map(|(RoomRecord(number), _)| number))
+}
+
+/// Where the room stands, and the version of that for the precondition.
+///
+/// # Errors
+/// As every read.
+pub async fn head_of(store: &Store, room: RoomNumber) -> Result<Option<(Head, Version)>, Error> {
+    store.get_record(&head_key(room)).await.map_err(Error::storage("reading a room's head"))
+}
+
+/// The rooms in which an event of this id is known, be it by name only.
+///
+/// # Errors
+/// As every read.
+pub async fn rooms_of_event(store: &Store, id: &EventId) -> Result<Vec<(RoomNumber, EventNumber)>, Error> {
+    let page = store.scan(&rooms_of_event_range(id), Direction::Forward, limits::EVENT_ROOMS).await;
+    let mut rooms = Vec::new();
+    for row in page.map_err(Error::storage("looking for an event's room"))?.rows {
+        let room = number_key_room(&row.key).ok_or_else(|| Error::damaged("the key of an event's number"))?;
+        let NumberRecord(number) = decode(&row.value, "an event's number")?;
+        rooms.push((room, number));
+    }
+    Ok(rooms)
+}
+
+/// An event that is about to be appended.
+#[derive(Clone, Debug)]
+pub struct Pending {
+    /// Its number.
+    pub number: EventNumber,
+    /// What the graph will know of it.
+    pub facts: EventFacts,
+    /// The event.
+    pub pdu: Pdu,
+    /// What it is filed under, with that key's number.
+    pub key: Option<(StateKey, KeyNumber)>,
+    /// The stored form of its auth chain, if it will have one.
+    pub chain: Option<StoredChain>,
+}
+
+/// One room's graph, and possibly an event that is about to be appended, seen as if it were there.
+#[derive(Clone, Copy, Debug)]
+pub struct Graph<'a> {
+    store: &'a Store,
+    room: RoomNumber,
+    version: &'static RoomVersion,
+    pending: Option<&'a Pending>,
+}
+
+impl<'a> Graph<'a> {
+    /// The graph of `room`, whose version its head tells.
+    pub fn new(store: &'a Store, room: RoomNumber, version: &'static RoomVersion) -> Self {
+        Self { store, room, version, pending: None }
+    }
+
+    /// The graph with `pending` as if it were there.
+    #[must_use]
+    pub fn with(self, pending: &'a Pending) -> Self {
+        Self { pending: Some(pending), ..self }
+    }
+
+    /// The store.
+    pub fn store(&self) -> &'a Store {
+        self.store
+    }
+
+    /// The room.
+    pub fn room(&self) -> RoomNumber {
+        self.room
+    }
+
+    /// The room's version.
+    pub fn version(&self) -> &'static RoomVersion {
+        self.version
+    }
+
+    /// The numbers of those of `ids` that have one.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn numbers(&self, ids: &[OwnedEventId]) -> Result<BTreeMap<OwnedEventId, EventNumber>, Error> {
+        let found: Vec<Option<NumberRecord>> =
+            self.records(ids, |room, id| number_key(room, id), "an event's number").await?;
+        let known = ids.iter().zip(found);
+        let mut known: BTreeMap<_, _> = known.filter_map(|(id, record)| Some((id.clone(), record?.0))).collect();
+        if let Some(pending) = self.pending.filter(|pending| ids.contains(&pending.facts.id)) {
+            known.insert(pending.facts.id.clone(), pending.number);
+        }
+        Ok(known)
+    }
+
+    /// The numbers of `keys`, in their order; `None` for one that has none yet.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn key_numbers(&self, keys: &[StateKey]) -> Result<Vec<Option<KeyNumber>>, Error> {
+        let mut numbers = key_numbers(self.store, self.room, keys).await?;
+        if let Some((key, number)) = self.pending.and_then(|pending| pending.key.as_ref()) {
+            numbers.iter_mut().zip(keys).filter(|(_, asked)| *asked == key).for_each(|(slot, _)| *slot = Some(*number));
+        }
+        Ok(numbers)
+    }
+
+    /// What `numbers` stand for, by number.
+    ///
+    /// # Errors
+    /// As every read; [`Error::Damaged`] when one stands for nothing.
+    pub async fn key_names(&self, numbers: &[KeyNumber]) -> Result<BTreeMap<KeyNumber, StateKey>, Error> {
+        let pending = self.pending.and_then(|pending| pending.key.as_ref()).filter(|(_, key)| numbers.contains(key));
+        let stored: Vec<KeyNumber> =
+            numbers.iter().filter(|number| pending.is_none_or(|(_, key)| key != *number)).copied().collect();
+        let names = key_names(self.store, self.room, &stored).await?;
+        let mut names: BTreeMap<_, _> = stored.into_iter().zip(names).collect();
+        names.extend(pending.map(|(name, number)| (*number, name.clone())));
+        Ok(names)
+    }
+
+    /// Gives numbers to `event` and to all that it names, as far as they have none.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn numbering(&self, head: &Head, event: &Pdu) -> Result<Numbering, Error> {
+        let mut ids = vec![event.id().to_owned()];
+        ids.extend(event.prev_events().iter().chain(event.auth_events()).cloned());
+        Ok(Numbering::new(head, self.numbers(&ids).await?))
+    }
+
+    /// What the graph knows of `events`, in their order; `None` for one known by name only.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn facts(&self, events: &[EventNumber]) -> Result<Vec<Option<EventFacts>>, Error> {
+        let mut facts = self.records(events, |room, event| facts_key(room, *event), "an event's facts").await?;
+        if let Some(pending) = self.pending {
+            let slots = facts.iter_mut().zip(events).filter(|(_, event)| **event == pending.number);
+            slots.for_each(|(slot, _)| *slot = Some(pending.facts.clone()));
+        }
+        Ok(facts)
+    }
+
+    /// The events themselves, in their order; `None` for one known by name only.
+    ///
+    /// # Errors
+    /// As every read; [`Error::Damaged`] when the JSON is not that of an event.
+    pub async fn events(&self, events: &[EventNumber]) -> Result<Vec<Option<Known>>, Error> {
+        let facts = self.facts(events).await?;
+        let keys: Vec<Key> = events.iter().map(|event| json_key(self.room, *event)).collect();
+        let rows = self.store.engine().get_many(&keys).await.map_err(Error::storage("reading events"))?;
+        let mut known = Vec::with_capacity(events.len());
+        for ((event, facts), row) in events.iter().zip(facts).zip(rows) {
+            if let Some(pending) = self.pending.filter(|pending| pending.number == *event) {
+                known.push(Some(Known { pdu: pending.pdu.clone(), standing: pending.facts.standing }));
+                continue;
+            }
+            known.push(match (facts, row) {
+                (Some(facts), Some(row)) => {
+                    let pdu = Pdu::read(self.version, facts.id, row.value);
+                    let pdu = pdu.map_err(|error| Error::damaged(format!("a stored event: {error}")))?;
+                    Some(Known { pdu, standing: facts.standing })
+                }
+                (None, None) => None,
+                _ => return Err(Error::damaged("an event's JSON and its facts are not both there")),
+            });
+        }
+        Ok(known)
+    }
+
+    /// Those that name `event` as one before them, in the order they came.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn followers(&self, event: EventNumber) -> Result<Vec<EventNumber>, Error> {
+        self.children(children_range(self.room, event)).await
+    }
+
+    /// Those state events that lean on `event` and were not rejected, in the order they came.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn auth_children(&self, event: EventNumber) -> Result<Vec<EventNumber>, Error> {
+        let mut children = self.children(auth_children_range(self.room, event)).await?;
+        if let Some(pending) = self.pending.filter(|it| it.chain.is_some() && it.facts.auth.contains(&event)) {
+            children.push(pending.number);
+        }
+        Ok(children)
+    }
+
+    async fn children(&self, mut range: KeyRange) -> Result<Vec<EventNumber>, Error> {
+        let mut children = Vec::new();
+        loop {
+            let page = self.store.scan(&range, Direction::Forward, limits::SCAN_ROWS).await;
+            let page = page.map_err(Error::storage("reading who follows an event"))?;
+            for row in page.rows {
+                children.push(child_of(&row.key).ok_or_else(|| Error::damaged("the key of an event's follower"))?);
+            }
+            match page.rest {
+                Some(rest) => range = rest,
+                None => return Ok(children),
+            }
+        }
+    }
+
+    /// The auth chains of state events, with their stored forms.
+    ///
+    /// # Errors
+    /// As every read; [`Error::Damaged`] when an event has no chain.
+    pub async fn chains(&self, events: &[EventNumber]) -> Result<Vec<(EventNumber, AuthChain, StoredChain)>, Error> {
+        let mut stored: BTreeMap<EventNumber, StoredChain> = BTreeMap::new();
+        let mut open: BTreeSet<EventNumber> = events.iter().copied().collect();
+        while !open.is_empty() {
+            let asked: Vec<EventNumber> = std::mem::take(&mut open).into_iter().collect();
+            let found = self.records(&asked, |room, event| chain_key(room, *event), "an auth chain").await?;
+            for (event, chain) in asked.into_iter().zip(found) {
+                let pending = self.pending.filter(|pending| pending.number == event);
+                let chain = chain.or_else(|| pending.and_then(|pending| pending.chain.clone()));
+                let chain: StoredChain = chain.ok_or_else(|| Error::damaged(format!("{event:?} has no auth chain")))?;
+                open.extend(chain.base().filter(|base| !stored.contains_key(base)));
+                stored.insert(event, chain);
+            }
+            open.retain(|event| !stored.contains_key(event));
+        }
+        let mut whole = BTreeMap::new();
+        let mut chains = Vec::with_capacity(events.len());
+        for event in events {
+            let chain = self.whole(*event, &stored, &mut whole)?;
+            let form = stored.get(event).cloned().ok_or_else(|| Error::damaged("an auth chain is gone"))?;
+            chains.push((*event, chain, form));
+        }
+        Ok(chains)
+    }
+
+    /// The whole chain of `event` and of its bases, from the furthest base upwards.
+    fn whole(
+        &self,
+        event: EventNumber,
+        stored: &BTreeMap<EventNumber, StoredChain>,
+        whole: &mut BTreeMap<EventNumber, AuthChain>,
+    ) -> Result<AuthChain, Error> {
+        let mut path = Vec::new();
+        let mut at = Some(event);
+        while let Some(event) = at.filter(|event| !whole.contains_key(event)) {
+            if path.len() > stored.len() {
+                return Err(Error::damaged("an auth chain leads back to itself"));
+            }
+            path.push(event);
+            at = stored.get(&event).and_then(StoredChain::base);
+        }
+        for event in path.into_iter().rev() {
+            let form = stored.get(&event).ok_or_else(|| Error::damaged("an auth chain's base is gone"))?;
+            let base = form.base().and_then(|base| whole.get(&base).cloned()).unwrap_or_default();
+            let chain = form.whole(&base).ok_or_else(|| Error::damaged(format!("the auth chain of {event:?}")))?;
+            whole.insert(event, chain);
+        }
+        Ok(whole.get(&event).cloned().unwrap_or_default())
+    }
+
+    /// The forward extremities after `event` came, reading what [`extremities_after`] needs.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn extremities_after(
+        &self,
+        now: &[EventNumber],
+        event: EventNumber,
+        facts: &EventFacts,
+    ) -> Result<Vec<EventNumber>, Error> {
+        let mut seen = Seen::default();
+        // Each round brings something that was not seen, of a finite graph.
+        loop {
+            let NeedEvents { events, followers } = match extremities_after(now, event, facts, &seen) {
+                Ok(after) => return Ok(after),
+                Err(need) => need,
+            };
+            let events: Vec<EventNumber> = events.into_iter().collect();
+            seen.events.extend(events.iter().copied().zip(self.facts(&events).await?));
+            for event in followers {
+                seen.followers.insert(event, self.followers(event).await?);
+            }
+        }
+    }
+
+    async fn records<T, R: Record>(
+        &self,
+        of: &[T],
+        key: impl Fn(RoomNumber, &T) -> Key,
+        what: &'static str,
+    ) -> Result<Vec<Option<R>>, Error> {
+        let keys: Vec<Key> = of.iter().map(|of| key(self.room, of)).collect();
+        let rows = self.store.engine().get_many(&keys).await.map_err(Error::storage("reading a room's graph"))?;
+        rows.into_iter().map(|row| row.map(|row| decode(&row.value, what)).transpose()).collect()
+    }
+}
+
+fn decode<R: Record>(value: &[u8], what: &'static str) -> Result<R, Error> {
+    R::decode(value).map_err(|error| Error::damaged(format!("{what}: {error}")))
+}

@@ -1,0 +1,142 @@
+//! The rows of the graph: what they are filed under, and what they hold.
+
+use ruma::{EventId, OwnedEventId, OwnedRoomId, RoomId, RoomVersionId};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use storage::table::{AUTH_CHAIN, AUTH_CHILD, EVENT, EVENT_CHILD, EVENT_JSON, EVENT_NUMBER, ROOM, ROOM_HEAD};
+use storage::{Key, KeyRange, NoPrevious, Record};
+
+use crate::event::Standing;
+use crate::graph::chain::StoredChain;
+use crate::number::{EventNumber, KeyNumber, RoomNumber};
+use crate::state::StateRoot;
+
+/// Where a room stands. Every append reads it, and writes it under the precondition that nobody else has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// The room.
+    pub room_id: OwnedRoomId,
+    /// Its version.
+    pub version: RoomVersionId,
+    /// The number that the next event gets.
+    pub next_event: EventNumber,
+    /// The number that the next state key gets.
+    pub next_key: KeyNumber,
+    /// The accepted events that no accepted one follows.
+    pub extremities: Vec<EventNumber>,
+    /// The state after all of these.
+    pub state: StateRoot,
+}
+
+/// Where an event lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Place {
+    /// Outside the graph: kept because another leans on it. The state around it is not known.
+    Outlier,
+    /// In the graph.
+    InGraph {
+        /// The state before it.
+        before: StateRoot,
+        /// The state after it: the same, unless it is a state event that was not rejected.
+        after: StateRoot,
+    },
+}
+
+/// What the graph must know of an event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventFacts {
+    /// Its id.
+    pub id: OwnedEventId,
+    /// What the checks made of it.
+    pub standing: Standing,
+    /// Where it lies.
+    pub place: Place,
+    /// Its depth.
+    pub depth: u64,
+    /// The events before it. Not all of these need be there.
+    pub prev: Vec<EventNumber>,
+    /// The events that it leans on.
+    pub auth: Vec<EventNumber>,
+    /// What it is filed under, if it is a state event.
+    pub files: Option<KeyNumber>,
+}
+
+macro_rules! first_version {
+    ($($record:ident),*) => {$(
+        impl Record for $record {
+            const VERSION: u8 = 1;
+            type Previous = NoPrevious;
+
+            fn migrate(previous: NoPrevious) -> Self {
+                match previous {}
+            }
+        }
+    )*};
+}
+
+/// The number of a room, or of an event.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct RoomRecord(pub(super) RoomNumber);
+
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct NumberRecord(pub(super) EventNumber);
+
+first_version!(Head, EventFacts, StoredChain, RoomRecord, NumberRecord);
+
+/// Ids may be as long as keys and are chosen by anybody, so keys hold their whole hash.
+fn digest(id: &str) -> [u8; 32] {
+    Sha256::digest(id).into()
+}
+
+pub(super) fn room_key(room_id: &RoomId) -> Key {
+    Key::of(ROOM, &digest(room_id.as_str()))
+}
+
+pub(super) fn head_key(room: RoomNumber) -> Key {
+    Key::of(ROOM_HEAD, &room)
+}
+
+/// By id first, so that the rooms of an event can be found. In versions 1 and 2 there may be several: servers choose ids.
+pub(super) fn number_key(room: RoomNumber, id: &EventId) -> Key {
+    Key::of(EVENT_NUMBER, &(digest(id.as_str()), room))
+}
+
+pub(super) fn rooms_of_event_range(id: &EventId) -> KeyRange {
+    KeyRange::prefix(EVENT_NUMBER, &digest(id.as_str()))
+}
+
+pub(super) fn number_key_room(key: &Key) -> Option<RoomNumber> {
+    key.parts::<([u8; 32], RoomNumber)>().ok().map(|(_, room)| room)
+}
+
+pub(super) fn facts_key(room: RoomNumber, event: EventNumber) -> Key {
+    Key::of(EVENT, &(room, event))
+}
+
+pub(super) fn json_key(room: RoomNumber, event: EventNumber) -> Key {
+    Key::of(EVENT_JSON, &(room, event))
+}
+
+pub(super) fn chain_key(room: RoomNumber, event: EventNumber) -> Key {
+    Key::of(AUTH_CHAIN, &(room, event))
+}
+
+pub(super) fn child_key(room: RoomNumber, event: EventNumber, child: EventNumber) -> Key {
+    Key::of(EVENT_CHILD, &(room, event, child))
+}
+
+pub(super) fn children_range(room: RoomNumber, event: EventNumber) -> KeyRange {
+    KeyRange::prefix(EVENT_CHILD, &(room, event))
+}
+
+pub(super) fn auth_child_key(room: RoomNumber, event: EventNumber, child: EventNumber) -> Key {
+    Key::of(AUTH_CHILD, &(room, event, child))
+}
+
+pub(super) fn auth_children_range(room: RoomNumber, event: EventNumber) -> KeyRange {
+    KeyRange::prefix(AUTH_CHILD, &(room, event))
+}
+
+pub(super) fn child_of(key: &Key) -> Option<EventNumber> {
+    key.parts::<(RoomNumber, EventNumber, EventNumber)>().ok().map(|(_, _, child)| child)
+}

@@ -1,0 +1,86 @@
+//! The graph's rows into a batch. Who appends puts the batch together; it must contain the head, whose precondition makes
+//! the numbers given here good.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use ruma::{OwnedEventId, RoomId};
+use storage::{Batch, Version};
+
+use crate::graph::chain::StoredChain;
+use crate::graph::record::{
+    EventFacts, Head, NumberRecord, RoomRecord, auth_child_key, chain_key, child_key, facts_key, head_key, json_key,
+    number_key, room_key,
+};
+use crate::number::{EventNumber, RoomNumber};
+
+/// Gives numbers to ids that have none, from a room's head onwards.
+#[derive(Debug)]
+pub struct Numbering {
+    next: EventNumber,
+    known: BTreeMap<OwnedEventId, EventNumber>,
+    given: Vec<OwnedEventId>,
+}
+
+impl Numbering {
+    /// Goes on from `head`; `known` must have all ids to be asked for that have numbers: see [`Graph::numbering`].
+    ///
+    /// [`Graph::numbering`]: crate::graph::Graph::numbering
+    pub(super) fn new(head: &Head, known: BTreeMap<OwnedEventId, EventNumber>) -> Self {
+        Self { next: head.next_event, known, given: Vec::new() }
+    }
+
+    /// The number of `id`, given now if it has none.
+    pub fn number(&mut self, id: &OwnedEventId) -> EventNumber {
+        if let Some(number) = self.known.get(id) {
+            return *number;
+        }
+        let number = self.next;
+        self.next = EventNumber(number.0 + 1);
+        self.known.insert(id.clone(), number);
+        self.given.push(id.clone());
+        number
+    }
+
+    /// Writes the numbers given and notes in `head` from where to go on.
+    pub fn put(self, batch: &mut Batch, room: RoomNumber, head: &mut Head) {
+        for id in &self.given {
+            if let Some(number) = self.known.get(id) {
+                batch.put_record(&number_key(room, id), &NumberRecord(*number));
+            }
+        }
+        head.next_event = self.next;
+    }
+}
+
+/// Makes a room known under `room`, a number drawn at random. Fails to commit when the room or the number is known.
+pub fn put_room(batch: &mut Batch, room_id: &RoomId, room: RoomNumber) {
+    let key = room_key(room_id);
+    batch.require_absent(&key);
+    batch.put_record(&key, &RoomRecord(room));
+}
+
+/// Writes the head, under the precondition that it still is as it was read (`None`: it is a new room's).
+pub fn put_head(batch: &mut Batch, room: RoomNumber, head: &Head, was: Option<Version>) {
+    let key = head_key(room);
+    batch.require_version(&key, was);
+    batch.put_record(&key, head);
+}
+
+/// Writes an event: its JSON, its facts, and that it follows those before it.
+pub fn put_event(batch: &mut Batch, room: RoomNumber, number: EventNumber, facts: &EventFacts, json: &Bytes) {
+    batch.put(&json_key(room, number), json.clone());
+    batch.put_record(&facts_key(room, number), facts);
+    for before in &facts.prev {
+        batch.put(&child_key(room, *before, number), Bytes::new());
+    }
+}
+
+/// Writes the auth chain of a state event that leans on `auth`. An event that was rejected has none: nothing that was not
+/// rejected leans on it. Nor has one without a state key.
+pub fn put_chain(batch: &mut Batch, room: RoomNumber, event: EventNumber, auth: &[EventNumber], chain: &StoredChain) {
+    batch.put_record(&chain_key(room, event), chain);
+    for below in auth {
+        batch.put(&auth_child_key(room, *below, event), Bytes::new());
+    }
+}

@@ -1,0 +1,21 @@
+//! Everything about the graph of events of a room: building, checking and authorising events, for room versions 1 to 12,
+//! and the room's state before and after each of them.
+//!
+//! **Invariant.** What hashes, signs, authorises and compares does no I/O: keys, other events and nodes are arguments, and
+//! what is lacking is named in the answer. Wire types, authorisation rules, hashes and signatures are ruma's; nothing here
+//! repeats them.
+//!
+//! Where to go: [`event`] takes an event from received bytes to one that may be appended; [`state`] keeps rooms' states;
+//! [`graph`] keeps events, who follows whom, and where a room stands;
+//! [`append`] is the one way into a room; [`resolve`] makes one state of several; [`number`] has the small numbers that stand for long names; [`error`] has what can go wrong.
+
+pub mod append;
+pub mod error;
+pub mod event;
+pub mod graph;
+pub mod number;
+pub mod resolve;
+pub mod state;
+
+pub use error::{Error, Refusal};
+pub use number::{EventNumber, KeyNumber, RoomNumber};
