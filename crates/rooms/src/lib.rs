@@ -6,8 +6,8 @@
 //! repeats them.
 //!
 //! Where to go: [`event`] takes an event from received bytes to one that may be appended; [`state`] keeps rooms' states;
-//! [`graph`] keeps events, who follows whom, and where a room stands;
-//! [`append`] is the one way into a room; [`resolve`] makes one state of several; [`number`] has the small numbers that stand for long names; [`error`] has what can go wrong.
+//! [`graph`] keeps events, who follows whom, and where a room stands; [`resolve`] makes one state of several; [`append`] is
+//! the one way into a room; [`number`] has the small numbers that stand for long names; [`error`] what can go wrong.
 
 pub mod append;
 pub mod error;
