@@ -1,3 +1,5 @@
+//! The ciphers under the ratchets: published vectors, and every altered byte refused.
+
 use super::kdf::{hkdf, hmac, hmac_pair};
 use super::{CipherKeys, MacLength, PaddingError};
 

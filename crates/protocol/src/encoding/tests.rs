@@ -1,3 +1,5 @@
+//! Unpadded base64: the vectors of RFC 4648, and what is refused.
+
 use super::{Base64Error, decode, decode_array, decode_lenient, encode};
 
 /// RFC 4648 §10, without the padding.

@@ -1,3 +1,5 @@
+//! Keys: vectors, strict decoding, weak keys refused, nothing printed.
+
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 

@@ -1,3 +1,5 @@
+//! The sealed pickle: what was sealed opens, and anything else is refused.
+
 use super::codec::{FieldError, Pickled, Reader, Writer};
 use super::{Kind, PickleError, PickleKey, open, seal};
 

@@ -1,3 +1,5 @@
+//! The frame of messages: round trips, and no panic on arbitrary bytes.
+
 use proptest::prelude::*;
 
 use super::{Reader, WireError, push_integer, push_string, read_fields};

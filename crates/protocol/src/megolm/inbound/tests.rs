@@ -1,3 +1,5 @@
+//! Inbound group sessions: indices, merging, exports, and altered messages.
+
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 

@@ -1,3 +1,5 @@
+//! Megolm's ratchet: jumps come to the same as single steps.
+
 use proptest::prelude::*;
 
 use super::Ratchet;

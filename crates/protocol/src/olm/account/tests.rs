@@ -1,3 +1,5 @@
+//! Accounts: one-time and fallback keys, their bounds, and sessions begun with them.
+
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 

@@ -1,3 +1,5 @@
+//! Both message types: their wire form, and what is refused.
+
 use super::{DecodeError, MessageType, NormalMessage, OlmMessage, PreKeyMessage};
 use crate::cipher::CipherKeys;
 use crate::encoding::Base64Error;

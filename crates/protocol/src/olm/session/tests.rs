@@ -1,3 +1,5 @@
+//! Sessions: order, loss, bounds, and failed messages that leave no trace.
+
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 

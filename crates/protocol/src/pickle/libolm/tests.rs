@@ -1,3 +1,5 @@
+//! Pickles as libolm wrote them: read, and refused where they are damaged.
+
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 use sha2::{Digest as _, Sha512};
