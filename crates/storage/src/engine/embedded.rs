@@ -15,6 +15,8 @@ use crate::error::{Error, OpenError};
 use crate::key::KeyRange;
 use crate::options::Tuning;
 
+mod journal;
+
 /// All journals together: they are replayed at every open, so this bounds how long an open takes.
 const JOURNAL_BYTES: u64 = 256 << 20;
 /// Threads for flushes and compactions: two keep up with the writer on two cores.
@@ -44,14 +46,22 @@ impl Embedded {
             fjall::Error::Io(source) => OpenError::Io { doing: format!("opening {}", path.display()), source },
             other => OpenError::Damaged { path: path.to_owned(), what: other.to_string() },
         };
-        let builder = Database::builder(path)
-            .cache_size(tuning.cache_bytes)
-            .max_journaling_size(JOURNAL_BYTES)
-            .worker_threads(WORKERS);
-        // Some garbage in a journal makes the recovery panic instead of failing.
-        let database = catch_unwind(AssertUnwindSafe(|| builder.open()))
-            .map_err(|panic| OpenError::Damaged { path: path.to_owned(), what: panic_text(&*panic) })?;
-        let database = database.map_err(damaged)?;
+        let opened = match open_database(path, tuning) {
+            Err(Failure::Fjall(fjall::Error::JournalRecovery(error))) => {
+                let torn =
+                    journal::cut_torn_record(path).map_err(OpenError::io(format!("repairing {}", path.display())))?;
+                if torn {
+                    open_database(path, tuning)
+                } else {
+                    Err(Failure::Fjall(fjall::Error::JournalRecovery(error)))
+                }
+            }
+            opened => opened,
+        };
+        let database = opened.map_err(|failure| match failure {
+            Failure::Fjall(error) => damaged(error),
+            Failure::Panic(what) => OpenError::Damaged { path: path.to_owned(), what },
+        })?;
         let options = || KeyspaceCreateOptions::default().max_memtable_size(tuning.memtable_bytes);
         // One keyspace for all tables: an idle keyspace would pin the journals of the busy ones.
         let rows = database.keyspace("rows", options).map_err(damaged)?;
@@ -64,6 +74,22 @@ impl Embedded {
         std::fs::remove_file(&self.probe)?;
         written
     }
+}
+
+/// Why fjall did not open.
+enum Failure {
+    Fjall(fjall::Error),
+    Panic(String),
+}
+
+fn open_database(path: &Path, tuning: &Tuning) -> Result<Database, Failure> {
+    let builder = Database::builder(path)
+        .cache_size(tuning.cache_bytes)
+        .max_journaling_size(JOURNAL_BYTES)
+        .worker_threads(WORKERS);
+    // Some garbage in a journal makes the recovery panic instead of failing.
+    let opened = catch_unwind(AssertUnwindSafe(|| builder.open()));
+    opened.map_err(|panic| Failure::Panic(panic_text(&*panic)))?.map_err(Failure::Fjall)
 }
 
 fn read_failure(error: &fjall::Error) -> Error {
