@@ -28,8 +28,6 @@ pub(crate) mod postgres;
 #[cfg(feature = "sled")]
 pub(crate) mod sled;
 pub(crate) mod spool;
-#[cfg(feature = "embedded")]
-mod torn_journal;
 pub(crate) mod value;
 pub(crate) mod writer;
 

@@ -10,11 +10,12 @@ use bytes::Bytes;
 use fjall::{Database, Guard, Keyspace, KeyspaceCreateOptions, PersistMode};
 
 use crate::engine::local::{Kv, SealedRow, WriteFailure, panic_text};
-use crate::engine::torn_journal::CutBatch;
 use crate::engine::{Direction, EngineStat};
 use crate::error::{Error, OpenError};
 use crate::key::KeyRange;
 use crate::options::Tuning;
+
+mod journal;
 
 /// All journals together: they are replayed at every open, so this bounds how long an open takes.
 const JOURNAL_BYTES: u64 = 256 << 20;
@@ -45,14 +46,21 @@ impl Embedded {
             fjall::Error::Io(source) => OpenError::Io { doing: format!("opening {}", path.display()), source },
             other => OpenError::Damaged { path: path.to_owned(), what: other.to_string() },
         };
-        let database = match open_database(path, tuning) {
-            Err(Failure::Engine(error @ fjall::Error::JournalRecovery(_))) => without_torn_batch(path, tuning, error),
-            other => other,
+        let opened = match open_database(path, tuning) {
+            Err(Failure::Fjall(fjall::Error::JournalRecovery(error))) => {
+                let torn =
+                    journal::cut_torn_record(path).map_err(OpenError::io(format!("repairing {}", path.display())))?;
+                if torn {
+                    open_database(path, tuning)
+                } else {
+                    Err(Failure::Fjall(fjall::Error::JournalRecovery(error)))
+                }
+            }
+            opened => opened,
         };
-        let database = database.map_err(|failure| match failure {
-            Failure::Engine(error) => damaged(error),
-            Failure::Panicked(what) => OpenError::Damaged { path: path.to_owned(), what },
-            Failure::Io(source) => OpenError::Io { doing: format!("mending {}", path.display()), source },
+        let database = opened.map_err(|failure| match failure {
+            Failure::Fjall(error) => damaged(error),
+            Failure::Panic(what) => OpenError::Damaged { path: path.to_owned(), what },
         })?;
         let options = || KeyspaceCreateOptions::default().max_memtable_size(tuning.memtable_bytes);
         // One keyspace for all tables: an idle keyspace would pin the journals of the busy ones.
@@ -70,10 +78,8 @@ impl Embedded {
 
 /// Why fjall did not open.
 enum Failure {
-    Engine(fjall::Error),
-    /// Some garbage in a journal makes the recovery panic instead of failing.
-    Panicked(String),
-    Io(io::Error),
+    Fjall(fjall::Error),
+    Panic(String),
 }
 
 fn open_database(path: &Path, tuning: &Tuning) -> Result<Database, Failure> {
@@ -81,24 +87,9 @@ fn open_database(path: &Path, tuning: &Tuning) -> Result<Database, Failure> {
         .cache_size(tuning.cache_bytes)
         .max_journaling_size(JOURNAL_BYTES)
         .worker_threads(WORKERS);
+    // Some garbage in a journal makes the recovery panic instead of failing.
     let opened = catch_unwind(AssertUnwindSafe(|| builder.open()));
-    opened.map_err(|panic| Failure::Panicked(panic_text(&*panic)))?.map_err(Failure::Engine)
-}
-
-/// Opens without the last batch of the newest journal, if that was what kept it from opening.
-fn without_torn_batch(path: &Path, tuning: &Tuning, error: fjall::Error) -> Result<Database, Failure> {
-    let kept = path.with_extension("torn");
-    let Some(cut) = CutBatch::cut(path, &kept).map_err(Failure::Io)? else { return Err(Failure::Engine(error)) };
-    match open_database(path, tuning) {
-        Ok(database) => {
-            tracing::warn!(kept = %kept.display(), "a batch that a power cut tore, and nobody was told of, is cut off the journal");
-            Ok(database)
-        }
-        Err(_) => {
-            cut.undo().map_err(Failure::Io)?;
-            Err(Failure::Engine(error))
-        }
-    }
+    opened.map_err(|panic| Failure::Panic(panic_text(&*panic)))?.map_err(Failure::Fjall)
 }
 
 fn read_failure(error: &fjall::Error) -> Error {

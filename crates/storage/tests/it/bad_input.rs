@@ -175,6 +175,7 @@ async fn a_damaged_batch_that_was_acknowledged_is_never_cut_off_in_silence() {
     assert!(matches!(refused, OpenError::LostAcknowledged { acknowledged: 3, found: 2 }), "{refused}");
     // A batch before it: the journal is left as it was found.
     fs::write(&journal, &whole).unwrap();
+    fs::remove_file(fixture.options.data_dir.join("engine.torn")).unwrap();
     let damaged = zero_page(&journal, middles[1]);
     let refused = refusal(&fixture).await;
     assert!(matches!(refused, OpenError::Damaged { .. }), "{refused}");
