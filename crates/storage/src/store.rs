@@ -30,7 +30,8 @@ impl Store {
     /// Opens the store, or makes it where there is none.
     ///
     /// # Errors
-    /// [`OpenError`] says what is wrong and what to do. Nothing is changed then.
+    /// [`OpenError`] says what is wrong and what to do. An engine may have cut the damaged end off its journal by then; what
+    /// was acknowledged and is missing stays refused at every later open.
     pub async fn open(options: StoreOptions) -> Result<Self, OpenError> {
         let opened = open::open(&options).await?;
         if opened.directory.as_ref().is_some_and(|directory| directory.marker().unfinished) {
