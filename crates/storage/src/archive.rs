@@ -19,6 +19,7 @@ use crate::directory::sync_directory;
 use crate::engine::Change;
 use crate::error::Error;
 use crate::frame;
+use crate::text::hex;
 
 /// The newest format of archives that this release reads, and the one it writes.
 pub(crate) const FORMAT: u32 = 1;
@@ -125,7 +126,7 @@ impl RecordsWriter {
     pub(crate) fn finish(self) -> io::Result<ArchiveFile> {
         let Hashing { inner, hash, bytes } = self.out.finish()?;
         inner.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
-        Ok(ArchiveFile { name: self.name, records: self.records, bytes, sha256: hex(hash) })
+        Ok(ArchiveFile { name: self.name, records: self.records, bytes, sha256: hex(&hash.finalize()) })
     }
 }
 
@@ -170,7 +171,7 @@ pub(crate) fn verify(folder: &Path, file: &ArchiveFile, advance: &dyn Fn(u64)) -
         bytes += length as u64;
         advance(length as u64);
     }
-    let whole = bytes == file.bytes && hex(hash) == file.sha256;
+    let whole = bytes == file.bytes && hex(&hash.finalize()) == file.sha256;
     Ok((!whole).then(|| format!("{} does not have its checksum", file.name)))
 }
 
@@ -191,8 +192,4 @@ impl<W: Write> Write for Hashing<W> {
     fn flush(&mut self) -> io::Result<()> {
         self.inner.flush()
     }
-}
-
-fn hex(hash: Sha256) -> String {
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -25,6 +25,7 @@ use crate::key::{Key, KeyParts, KeyRange, KeyReader, KeyWriter};
 use crate::record::{NoPrevious, Record};
 use crate::store::Store;
 use crate::table::{BLOB, BLOB_REFERENCE};
+use crate::text::hex;
 
 /// The folder of files that are not blobs yet, or no more.
 const NEW: &str = "new";
@@ -147,7 +148,7 @@ impl Blobs {
     /// # Errors
     /// When the file cannot be made.
     pub async fn begin(&self) -> Result<BlobWriter, Error> {
-        let name: String = self.store.random().bytes::<16>().iter().map(|byte| format!("{byte:02x}")).collect();
+        let name = hex(&self.store.random().bytes::<16>());
         let path = self.folder.join(NEW).join(name);
         let file = blocking("making a file for a blob", {
             let path = path.clone();

@@ -28,6 +28,7 @@ pub mod reader;
 pub mod record;
 pub mod store;
 pub mod table;
+mod text;
 
 pub use archive::{ArchiveFile, Manifest};
 pub use batch::{Batch, Committed, Kind, Precondition, Stamp, Template, Version, split_stamp};

@@ -22,6 +22,7 @@ use crate::high_water::HighWater;
 use crate::key::{Key, KeyRange};
 use crate::options::{EngineChoice, OnLoss, StoreOptions};
 use crate::table::{HEAD, LOG, META};
+use crate::text::hex;
 
 /// The META row with the number of partitions.
 const PARTITIONS_ROW: &str = "partitions";
@@ -220,8 +221,4 @@ fn meta<K: Kv>(kv: &K, name: &str) -> Result<Option<Bytes>, OpenError> {
 
 fn number(bytes: &[u8]) -> u64 {
     bytes.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

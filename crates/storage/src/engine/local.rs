@@ -24,6 +24,8 @@ use crate::engine::{
 use crate::error::Error;
 use crate::key::{Key, KeyRange};
 use crate::table::META;
+#[cfg(any(feature = "embedded", feature = "sled"))]
+use crate::text;
 
 /// The META row that holds the number of the last commit.
 pub(crate) const COMMIT_ROW: &str = "commit";
@@ -43,8 +45,7 @@ pub(crate) type SealedRow = (Bytes, Option<Bytes>);
 /// What an engine said that gave up: damaged files make both engines panic.
 #[cfg(any(feature = "embedded", feature = "sled"))]
 pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("the engine gave up").to_owned()
+    text::panic_message(panic).unwrap_or("the engine gave up").to_owned()
 }
 
 /// An ordered map on disk.
@@ -141,11 +142,7 @@ impl<K: Kv> Engine for Local<K> {
     }
 
     async fn commit(&self, batch: Batch) -> Result<Committed, Error> {
-        batch.check(self.partitions())?;
-        if batch.is_empty() {
-            return Ok(Committed { version: Version(0), positions: Vec::new() });
-        }
-        self.queue.commit(batch).await
+        self.queue.commit(batch, self.partitions()).await
     }
 
     fn watch(&self, partition: Partition) -> Option<HeadWatch> {

@@ -26,7 +26,7 @@ use tokio::sync::{oneshot, watch as channel};
 use tokio_postgres::Config;
 use tokio_postgres::error::SqlState;
 
-use crate::batch::{Batch, Committed, Version};
+use crate::batch::{Batch, Committed};
 use crate::directory::Directory;
 use crate::engine::postgres::connect::{Failure, Session, Unreachable};
 use crate::engine::postgres::export::Snapshot;
@@ -181,11 +181,7 @@ impl Engine for Postgres {
     }
 
     async fn commit(&self, batch: Batch) -> Result<Committed, Error> {
-        batch.check(self.partitions())?;
-        if batch.is_empty() {
-            return Ok(Committed { version: Version(0), positions: Vec::new() });
-        }
-        self.queue.commit(batch).await
+        self.queue.commit(batch, self.partitions()).await
     }
 
     fn watch(&self, partition: Partition) -> Option<HeadWatch> {

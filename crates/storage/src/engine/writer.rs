@@ -60,8 +60,12 @@ impl Queue {
         (Self { sender, bytes: Arc::new(Semaphore::new(limits::WAITING_BYTES)) }, receiver)
     }
 
-    /// Queues `batch` and waits until it is durable or refused.
-    pub(crate) async fn commit(&self, batch: Batch) -> Result<Committed, Error> {
+    /// Checks `batch` for a store of so many partitions, queues it, and waits until it is durable or refused.
+    pub(crate) async fn commit(&self, batch: Batch, partitions: u16) -> Result<Committed, Error> {
+        batch.check(partitions)?;
+        if batch.is_empty() {
+            return Ok(Committed { version: Version(0), positions: Vec::new() });
+        }
         let share = u32::try_from(batch.bytes()).unwrap_or(u32::MAX);
         let share = Arc::clone(&self.bytes).acquire_many_owned(share).await.map_err(|_| Error::Closed)?;
         let (answer, answered) = oneshot::channel();

@@ -16,6 +16,7 @@ use crate::engine::memory::MemoryDisk;
 use crate::error::Error;
 use crate::options::EngineChoice;
 use crate::store::Store;
+use crate::text::hex;
 
 const ENTRY_BYTES: usize = 20;
 
@@ -80,7 +81,7 @@ fn open_file(path: &Path) -> io::Result<(File, Option<(Position, Position)>)> {
 /// A name of fixed length that any file system takes, whatever the reader is called.
 fn file_name(name: &str, partition: Partition) -> String {
     let hash = Sha256::new().chain_update(partition.0.to_be_bytes()).chain_update(name).finalize();
-    hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    hex(hash.get(..16).unwrap_or_default())
 }
 
 fn encode(first: Position, last: Position) -> [u8; ENTRY_BYTES] {

@@ -19,6 +19,7 @@ use crate::reader::progress::{self, Progress, Suspects};
 use crate::reader::quarantine::{self, Cause, SetAside};
 use crate::reader::{Activity, Begin, Handler, HandlerError, ReaderOptions, ReaderStatus, StatusWatch};
 use crate::store::Store;
+use crate::text;
 
 /// A reader: run it as a task of its own.
 pub struct Reader<H> {
@@ -360,7 +361,6 @@ impl Session {
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-    text.map_or_else(|| "the handler panicked".to_owned(), |text| format!("the handler panicked: {text}"))
+    let said = text::panic_message(panic);
+    said.map_or_else(|| "the handler panicked".to_owned(), |said| format!("the handler panicked: {said}"))
 }
