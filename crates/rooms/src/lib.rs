@@ -7,7 +7,8 @@
 //!
 //! Where to go: [`event`] takes an event from received bytes to one that may be appended; [`state`] keeps rooms' states;
 //! [`graph`] keeps events, who follows whom, and where a room stands; [`resolve`] makes one state of several; [`append`] is
-//! the one way into a room; [`number`] has the small numbers that stand for long names; [`error`] what can go wrong.
+//! the one way into a room; [`timeline`] is the order in which a room is shown; [`rooms`] is the handle that all above this
+//! crate hold; [`number`] has the small numbers that stand for long names; [`error`] what can go wrong.
 
 pub mod append;
 pub mod error;
@@ -15,7 +16,10 @@ pub mod event;
 pub mod graph;
 pub mod number;
 pub mod resolve;
+pub mod rooms;
 pub mod state;
+pub mod timeline;
 
 pub use error::{Error, Refusal};
 pub use number::{EventNumber, KeyNumber, RoomNumber};
+pub use rooms::{EncryptionPolicy, Rooms, RoomsOptions};

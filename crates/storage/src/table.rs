@@ -54,6 +54,12 @@ pub const ROOM_MEMBER: TableId = TableId(43);
 pub const USER_ROOM: TableId = TableId(44);
 /// What was sent under which transaction id: hash of sender's session and id → event.
 pub const SENT: TableId = TableId(45);
+/// What is shown of a room, in order: room, order → event and the room's state after it.
+pub const ROOM_TIMELINE: TableId = TableId(46);
+/// Where events stand in that order: room, event → order.
+pub const EVENT_ORDER: TableId = TableId(47);
+/// The key with which this server signs: which → name and secret.
+pub const SIGNING_KEY: TableId = TableId(48);
 
 /// One line of the catalogue.
 #[derive(Clone, Copy, Debug)]
@@ -101,6 +107,9 @@ pub const CATALOGUE: &[TableEntry] = &[
     entry(ROOM_MEMBER, "room_member", "rooms"),
     entry(USER_ROOM, "user_room", "rooms"),
     entry(SENT, "sent", "rooms"),
+    entry(ROOM_TIMELINE, "room_timeline", "rooms"),
+    entry(EVENT_ORDER, "event_order", "rooms"),
+    entry(SIGNING_KEY, "signing_key", "rooms"),
 ];
 
 /// Tables for the suites of this and other crates; no server ever writes them.

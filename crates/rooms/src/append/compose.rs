@@ -13,6 +13,7 @@ use crate::graph::{EventFacts, Graph, Head, Pending, Place, StoredChain, put_cha
 use crate::number::{EventNumber, KeyNumber, RoomNumber};
 use crate::resolve::resolve;
 use crate::state::{Nodes, StateRoot, add_key, load, put_new_nodes};
+use crate::timeline;
 
 /// What the log says of an accepted event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,6 +73,9 @@ pub(super) async fn compose(view: View<'_>, proposal: &Proposal) -> Result<Compo
     let partition = graph.store().partition_of(head.room_id.as_str());
     let stamp = (facts.standing == Standing::Accepted)
         .then(|| batch.append(partition, EVENT_ACCEPTED, LogRecord { room, event: *number }.encode()));
+    if let Some(stamp) = stamp {
+        timeline::put_live(&mut batch, room, stamp, *number, head.state);
+    }
     Ok(Composed { number: *number, batch, stamp })
 }
 

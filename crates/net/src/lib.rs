@@ -1,0 +1,1 @@
+//! The one way out: HTTP client, TLS, address filter after resolution.

@@ -1,0 +1,1 @@
+//! What changed since: sync, sliding sync and wake-ups.
