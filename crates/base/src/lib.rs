@@ -18,6 +18,6 @@ pub mod shutdown;
 pub mod task;
 
 pub use clock::{Clock, Timestamp};
-pub use position::{Partition, Position};
+pub use position::{Partition, Position, Positions};
 pub use random::Random;
 pub use secret::Secret;

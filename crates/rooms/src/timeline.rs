@@ -137,6 +137,31 @@ pub async fn entries(
     Ok(found)
 }
 
+/// The entries in exactly these places, in the order asked for; `None` where nothing is shown.
+///
+/// # Errors
+/// As every read.
+pub async fn entries_at(store: &Store, places: &[(RoomNumber, Order)]) -> Result<Vec<Option<Entry>>, Error> {
+    let keys: Vec<Key> = places.iter().map(|place| Key::of(ROOM_TIMELINE, place)).collect();
+    let rows = store.engine().get_many(&keys).await.map_err(Error::storage("reading places in timelines"))?;
+    let entry = |(row, (_, order)): (Option<storage::Stored>, &(RoomNumber, Order))| {
+        let Some(row) = row else { return Ok(None) };
+        let record = TimelineRecord::decode(&row.value);
+        let record = record.map_err(|error| Error::damaged(format!("an entry of a timeline: {error}")))?;
+        Ok(Some(Entry { order: *order, event: record.event, state: record.state }))
+    };
+    rows.into_iter().zip(places).map(entry).collect()
+}
+
+/// The last entry of `room` at or before `order`: what it says of the state is the room's state at that point.
+///
+/// # Errors
+/// As every read.
+pub async fn last_until(store: &Store, room: RoomNumber, order: Order) -> Result<Option<Entry>, Error> {
+    let found = entries(store, room, [Order::START, order.next()], Direction::Backward, 1).await?;
+    Ok(found.into_iter().next())
+}
+
 /// Where `events` of `room` stand, in the order asked for; `None` for one that is not shown.
 ///
 /// # Errors
