@@ -3,18 +3,34 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
+use base::backoff::Backoff;
+use base::limits;
 use ruma::{OwnedServerName, ServerName};
-use storage::Store;
+use storage::{Batch, Committed, Store};
 
-/// How much work a password's hash costs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum PasswordCost {
-    /// What an attacker with the database should have to pay.
-    #[default]
-    Normal,
-    /// Next to nothing, for tests.
-    Low,
+use crate::error::Error;
+use crate::password::Passwords;
+use crate::session::{SeenDevices, SessionCache};
+
+pub use crate::password::PasswordCost;
+
+/// How long tokens last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokenLifetimes {
+    /// An access token of a client that cannot refresh it; `None`: until it logs out.
+    pub access: Option<Duration>,
+    /// An access token of a client that can.
+    pub refreshable: Duration,
+    /// A refresh token that is not used; `None`: until its client logs out.
+    pub refresh: Option<Duration>,
+}
+
+impl Default for TokenLifetimes {
+    fn default() -> Self {
+        Self { access: None, refreshable: limits::REFRESHABLE_TOKEN_LIFETIME, refresh: None }
+    }
 }
 
 /// What the operator has decided about accounts.
@@ -24,18 +40,36 @@ pub struct AccountsOptions {
     pub server: OwnedServerName,
     /// What a password's hash costs.
     pub password_cost: PasswordCost,
+    /// How long tokens last.
+    pub lifetimes: TokenLifetimes,
+}
+
+impl AccountsOptions {
+    /// What applies when nothing else is said.
+    pub fn new(server: OwnedServerName) -> Self {
+        Self { server, password_cost: PasswordCost::default(), lifetimes: TokenLifetimes::default() }
+    }
+
+    /// As [`AccountsOptions::new`], with passwords that cost next to nothing.
+    pub fn for_tests(server: OwnedServerName) -> Self {
+        Self { password_cost: PasswordCost::Low, ..Self::new(server) }
+    }
 }
 
 /// All accounts of this server.
 pub struct Accounts {
     store: Arc<Store>,
     options: AccountsOptions,
+    pub(crate) passwords: Passwords,
+    pub(crate) sessions: SessionCache,
+    pub(crate) seen: SeenDevices,
 }
 
 impl Accounts {
     /// The accounts in `store`.
     pub fn new(store: Arc<Store>, options: AccountsOptions) -> Arc<Self> {
-        Arc::new(Self { store, options })
+        let passwords = Passwords::new(options.password_cost);
+        Arc::new(Self { store, options, passwords, sessions: SessionCache::new(), seen: SeenDevices::default() })
     }
 
     /// The store.
@@ -52,6 +86,17 @@ impl Accounts {
     pub fn options(&self) -> &AccountsOptions {
         &self.options
     }
+
+    /// Commits `batch`; `doing` says what was being tried.
+    pub(crate) async fn commit(&self, doing: &'static str, batch: Batch) -> Result<Committed, Error> {
+        self.store.commit(batch).await.map_err(Error::storage(doing))
+    }
+
+    /// Waits after the given number of attempts at which others were faster.
+    pub(crate) async fn pause(&self, attempts: u32) {
+        let backoff = Backoff { first: limits::ACCOUNT_RETRY_FIRST, most: limits::ACCOUNT_RETRY_MOST };
+        self.store.clock().sleep(backoff.wait(attempts, self.store.random())).await;
+    }
 }
 
 impl fmt::Debug for Accounts {
@@ -59,3 +104,23 @@ impl fmt::Debug for Accounts {
         write!(f, "the accounts of {}", self.options.server)
     }
 }
+
+/// Evaluates `$attempt`, a future that reads, decides and commits, until nobody else wrote first.
+macro_rules! settle {
+    ($accounts:expr, $attempt:expr) => {{
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let outcome: Result<_, crate::error::Error> = $attempt.await;
+            match outcome {
+                Err(error) if error.is_conflict() && attempts < base::limits::ACCOUNT_ATTEMPTS => {
+                    $accounts.pause(attempts).await;
+                }
+                Err(error) if error.is_conflict() => break Err(crate::error::Error::Busy { attempts }),
+                outcome => break outcome,
+            }
+        }
+    }};
+}
+
+pub(crate) use settle;

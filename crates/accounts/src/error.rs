@@ -4,6 +4,22 @@
 /// A failed operation on an account.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    // Refusals.
+    /// It is not done, by the caller's doing.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+
+    // Unavailable.
+    /// Others wrote the same rows first, every time.
+    #[error("changing an account failed: others changed it at the same time, {attempts} times")]
+    Busy {
+        /// How often it was tried.
+        attempts: u32,
+    },
+    /// More passwords wait to be hashed than can be within a bearable time.
+    #[error("checking a password failed: too many others are being checked")]
+    TooManyPasswords,
+
     // Unavailable or faults: ask `is_unavailable`.
     /// The store failed.
     #[error("{doing} failed: {source}")]
@@ -21,21 +37,177 @@ pub enum Error {
         /// What is wrong.
         what: String,
     },
+    /// A password could not be hashed.
+    #[error("hashing a password failed: {what}")]
+    Hashing {
+        /// What was said.
+        what: String,
+    },
 }
 
 impl Error {
-    #[expect(dead_code, reason = "its first users come with the folders")]
     pub(crate) fn storage(doing: &'static str) -> impl FnOnce(storage::Error) -> Self {
         move |source| Self::Storage { doing, source }
     }
 
+    pub(crate) fn damaged(what: impl Into<String>) -> Self {
+        Self::Damaged { what: what.into() }
+    }
+
     /// Whether the same may work later.
     pub fn is_unavailable(&self) -> bool {
-        matches!(self, Self::Storage { source, .. } if source.is_unavailable())
+        match self {
+            Self::Busy { .. } | Self::TooManyPasswords => true,
+            Self::Storage { source, .. } => source.is_unavailable(),
+            Self::Refused(_) | Self::Damaged { .. } | Self::Hashing { .. } => false,
+        }
     }
 
     /// Whether somebody else wrote first: read again and decide anew.
     pub fn is_conflict(&self) -> bool {
         matches!(self, Self::Storage { source, .. } if source.is_conflict())
+    }
+}
+
+/// What is not done for the caller, and why.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No session has this token.
+    #[error("the token belongs to no session")]
+    UnknownToken,
+    /// The session is still there, its token has expired: log in again as the same device, or refresh.
+    #[error("the token has expired")]
+    ExpiredToken,
+    /// An administrator has locked the account.
+    #[error("the account is locked")]
+    Locked,
+    /// An administrator has suspended the account: it may read, and not act.
+    #[error("the account is suspended")]
+    Suspended,
+    /// The account was deactivated.
+    #[error("the account was deactivated")]
+    Deactivated,
+    /// The name or the password is wrong; which of them is not said.
+    #[error("the user name or the password is wrong")]
+    WrongPassword,
+    /// The caller may not do this.
+    #[error("{why}")]
+    Forbidden {
+        /// Why not.
+        why: String,
+    },
+    /// What a guest may not do.
+    #[error("guests may not do this")]
+    GuestForbidden,
+    /// Somebody has this user name.
+    #[error("the user name is taken")]
+    UserInUse,
+    /// A user name that no user may have.
+    #[error("the user name cannot be used: {what}")]
+    InvalidUsername {
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// A password that is too easy to guess.
+    #[error("the password cannot be used: {what}")]
+    WeakPassword {
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// There is no such thing.
+    #[error("there is no such {what}")]
+    NotFound {
+        /// What was looked for.
+        what: &'static str,
+    },
+    /// A parameter has a value that makes no sense.
+    #[error("{what}")]
+    InvalidParam {
+        /// What is wrong.
+        what: String,
+    },
+    /// A parameter is missing.
+    #[error("{what} is missing")]
+    MissingParam {
+        /// Which.
+        what: &'static str,
+    },
+    /// The body is JSON, and not of the form that it should have.
+    #[error("{what}")]
+    BadJson {
+        /// What is wrong.
+        what: String,
+    },
+    /// It is larger than it may be.
+    #[error("{what} is larger than the {most} bytes that it may have")]
+    TooLarge {
+        /// What.
+        what: &'static str,
+        /// The largest size, in bytes.
+        most: usize,
+    },
+    /// A user has more of something than anybody needs.
+    #[error("there are more {what} than the {most} that a user may have")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// The most there may be.
+        most: usize,
+    },
+    /// The name of a profile's field is too long.
+    #[error("the name of the profile's field is too long")]
+    KeyTooLarge,
+    /// The profile would become too large.
+    #[error("the profile would become too large")]
+    ProfileTooLarge,
+    /// What another endpoint is there for.
+    #[error("{why}")]
+    WrongEndpoint {
+        /// Which one, and why.
+        why: &'static str,
+    },
+    /// Third-party identifiers are not kept here.
+    #[error("third-party identifiers are not accepted by this server")]
+    ThirdPartyDenied,
+}
+
+impl Refusal {
+    pub(crate) fn forbidden(why: impl Into<String>) -> Self {
+        Self::Forbidden { why: why.into() }
+    }
+
+    pub(crate) fn invalid(what: impl Into<String>) -> Self {
+        Self::InvalidParam { what: what.into() }
+    }
+
+    /// The Matrix error code (<https://spec.matrix.org/v1.19/client-server-api/#common-error-codes>).
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::UnknownToken | Self::ExpiredToken => "M_UNKNOWN_TOKEN",
+            Self::Locked => "M_USER_LOCKED",
+            Self::Suspended => "M_USER_SUSPENDED",
+            Self::Deactivated => "M_USER_DEACTIVATED",
+            Self::WrongPassword | Self::Forbidden { .. } => "M_FORBIDDEN",
+            Self::GuestForbidden => "M_GUEST_ACCESS_FORBIDDEN",
+            Self::UserInUse => "M_USER_IN_USE",
+            Self::InvalidUsername { .. } => "M_INVALID_USERNAME",
+            Self::WeakPassword { .. } => "M_WEAK_PASSWORD",
+            Self::NotFound { .. } => "M_NOT_FOUND",
+            Self::InvalidParam { .. } => "M_INVALID_PARAM",
+            Self::MissingParam { .. } => "M_MISSING_PARAM",
+            Self::BadJson { .. } => "M_BAD_JSON",
+            Self::TooLarge { .. } => "M_TOO_LARGE",
+            Self::TooMany { .. } => "M_RESOURCE_LIMIT_EXCEEDED",
+            Self::KeyTooLarge => "M_KEY_TOO_LARGE",
+            Self::ProfileTooLarge => "M_PROFILE_TOO_LARGE",
+            Self::WrongEndpoint { .. } => "M_UNRECOGNIZED",
+            Self::ThirdPartyDenied => "M_THREEPID_DENIED",
+        }
+    }
+
+    /// Whether a client is to keep what it has stored and log in again
+    /// (<https://spec.matrix.org/v1.19/client-server-api/#soft-logout>).
+    pub fn is_soft_logout(&self) -> bool {
+        matches!(self, Self::ExpiredToken | Self::Locked)
     }
 }

@@ -3,12 +3,20 @@
 //! **Invariant.** Nothing here knows a room. What happens to an account that others must learn of is a log entry, written in
 //! the same batch.
 //!
-//! Where to go: [`accounts`] is the handle that all above this crate hold; [`user`] says how rows are filed under a user;
+//! Where to go: [`accounts`] is the handle that all above this crate hold; [`account`] makes accounts and says how they
+//! stand; [`session`] has devices and tokens; `password` hashes passwords; [`user`] says how rows are filed under a user;
 //! [`error`] what can go wrong.
 
+pub mod account;
 pub mod accounts;
 pub mod error;
+#[cfg(test)]
+mod fixture;
+mod password;
+pub mod session;
 pub mod user;
 
-pub use accounts::{Accounts, AccountsOptions, PasswordCost};
-pub use error::Error;
+pub use account::register::{NewAccount, Registered, Role};
+pub use accounts::{Accounts, AccountsOptions, PasswordCost, TokenLifetimes};
+pub use error::{Error, Refusal};
+pub use session::{LoggedIn, NewDevice, Session, TokenKind, Which};

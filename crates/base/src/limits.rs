@@ -188,3 +188,58 @@ pub const APPEND_RETRY_FIRST: Duration = Duration::from_millis(2);
 
 /// The longest such wait.
 pub const APPEND_RETRY_MOST: Duration = Duration::from_millis(100);
+
+/// Longest id of a user, in bytes (<https://spec.matrix.org/v1.19/appendices/#user-identifiers>).
+pub const ID_BYTES: usize = 255;
+
+/// Longest id of a device, in bytes. Clients choose 10 to 45; keys hold one beside the hash of its user and more.
+pub const DEVICE_ID_BYTES: usize = 100;
+
+/// Longest name of a device, in bytes: a line on a screen.
+pub const DEVICE_NAME_BYTES: usize = 512;
+
+/// Most devices of a user. People have a dozen, and scripts that log in and never out some hundreds; every login counts
+/// them, and every change to an account may read them.
+pub const DEVICES_PER_USER: usize = 2_000;
+
+/// Most devices logged out in one batch: each has a few rows of its own and many one-time keys.
+pub const DEVICES_LOGGED_OUT_AT_ONCE: usize = 50;
+
+/// How often a change to an account is tried when others change it at the same time.
+pub const ACCOUNT_ATTEMPTS: u32 = 12;
+
+/// The wait after such an attempt; about what a commit takes.
+pub const ACCOUNT_RETRY_FIRST: Duration = Duration::from_millis(2);
+
+/// The longest such wait.
+pub const ACCOUNT_RETRY_MOST: Duration = Duration::from_millis(100);
+
+/// Longest password, in bytes; a passphrase fits many times.
+pub const PASSWORD_BYTES: usize = 512;
+
+/// Passwords hashed at once. Each takes a core for some ten milliseconds and 19 MiB: messages must still get through.
+pub const PASSWORDS_AT_ONCE: usize = 2;
+
+/// Passwords hashed or waiting for it. At 30 ms each and two at once, the last of them waits for two seconds.
+pub const PASSWORDS_WAITING: usize = 128;
+
+/// Sessions in memory, in bytes: about 90,000 devices that were here within [`SESSION_CACHE_AGE`].
+pub const SESSION_CACHE_BYTES: u64 = 32 * 1024 * 1024;
+
+/// How long a session is believed before it is read again: what another node has ended is good for no longer on this one.
+pub const SESSION_CACHE_AGE: Duration = Duration::from_secs(60);
+
+/// How long an access token lasts that its client can renew.
+pub const REFRESHABLE_TOKEN_LIFETIME: Duration = Duration::from_secs(5 * 60);
+
+/// How exactly it is known when a device was here: people look at it to find one that they do not know.
+pub const SEEN_EVERY: Duration = Duration::from_secs(60);
+
+/// Most devices whose visit is noted and not written: a minute's worth, at some 200 bytes each.
+pub const SEEN_WAITING: usize = 50_000;
+
+/// Most of these written in one batch.
+pub const SEEN_WRITTEN_AT_ONCE: usize = 500;
+
+/// Longest address or name of a client that is noted, in characters.
+pub const SEEN_TEXT_CHARACTERS: usize = 200;

@@ -61,6 +61,15 @@ pub const EVENT_ORDER: TableId = TableId(47);
 /// The key with which this server signs: which → name and secret.
 pub const SIGNING_KEY: TableId = TableId(48);
 
+/// Who has an account: hash of user → account. 64 to 95 are the `accounts` crate's.
+pub const ACCOUNT: TableId = TableId(64);
+/// The devices of users: hash of user, device → device and its tokens' hashes.
+pub const DEVICE: TableId = TableId(65);
+/// Whose a token is: hash of token → user and device.
+pub const TOKEN: TableId = TableId(66);
+/// When devices were last here: hash of user, device → time and address.
+pub const DEVICE_SEEN: TableId = TableId(67);
+
 /// One line of the catalogue.
 #[derive(Clone, Copy, Debug)]
 pub struct TableEntry {
@@ -110,6 +119,10 @@ pub const CATALOGUE: &[TableEntry] = &[
     entry(ROOM_TIMELINE, "room_timeline", "rooms"),
     entry(EVENT_ORDER, "event_order", "rooms"),
     entry(SIGNING_KEY, "signing_key", "rooms"),
+    entry(ACCOUNT, "account", "accounts"),
+    entry(DEVICE, "device", "accounts"),
+    entry(TOKEN, "token", "accounts"),
+    entry(DEVICE_SEEN, "device_seen", "accounts"),
 ];
 
 /// Tables for the suites of this and other crates; no server ever writes them.
