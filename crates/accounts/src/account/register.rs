@@ -54,11 +54,7 @@ impl Accounts {
     }
 
     /// As [`Accounts::register`]; `also` adds to the batch what must happen with it, or must hold for it.
-    pub(crate) async fn register_with(
-        &self,
-        new: NewAccount,
-        also: impl Fn(&mut Batch),
-    ) -> Result<Registered, Error> {
+    pub(crate) async fn register_with(&self, new: NewAccount, also: impl Fn(&mut Batch)) -> Result<Registered, Error> {
         let user_id = self.new_user_id(&new).await?;
         let password = match &new.password {
             Some(password) => Some(self.passwords.hash(password.expose(), self.store().random()).await?),

@@ -112,8 +112,7 @@ impl NewSession {
             None => {
                 let created: Timestamp = accounts.store().clock().now();
                 let display_name = device.display_name.clone();
-                let device =
-                    DeviceRecord { id: id.clone(), display_name, created, current: tokens.pair, next: None };
+                let device = DeviceRecord { id: id.clone(), display_name, created, current: tokens.pair, next: None };
                 Found { user: user.to_owned(), device, version: None }
             }
         };

@@ -33,8 +33,8 @@ use crate::account::{AccountKind, AccountRecord, account_key};
 use crate::accounts::{Accounts, settle};
 use crate::error::{Error, Refusal};
 
-pub use begin::{LoggedIn, NewDevice, TokenKind};
 pub(crate) use begin::NewSession;
+pub use begin::{LoggedIn, NewDevice, TokenKind};
 pub(crate) use cache::SessionCache;
 pub use devices::Device;
 pub use logout::{DEVICES_CHANGED, DeviceChange, DeviceLog, Which};

@@ -196,7 +196,8 @@ async fn guests_and_nameless_users_get_names() {
 async fn odd_device_ids_and_names_are_refused() {
     let accounts = accounts().await;
     let alice = user(&accounts, "alice").await;
-    let ids = ["", "a\0b", &"x".repeat(limits::DEVICE_ID_BYTES + 1)].map(|id| NewDevice { id: Some(id.into()), ..NewDevice::default() });
+    let ids = ["", "a\0b", &"x".repeat(limits::DEVICE_ID_BYTES + 1)]
+        .map(|id| NewDevice { id: Some(id.into()), ..NewDevice::default() });
     let long = NewDevice { display_name: Some("x".repeat(limits::DEVICE_NAME_BYTES + 1)), ..NewDevice::default() };
     for device in ids.into_iter().chain([long]) {
         let outcome = accounts.login_with_password(&alice.user_id, "secret", device).await;
