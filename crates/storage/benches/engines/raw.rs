@@ -5,11 +5,14 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use base::{Position, task};
 use bytes::Bytes;
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+use fjall::compaction::Leveled;
+use fjall::config::PinningPolicy;
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, PersistMode};
 use storage::Key;
 use storage::table::TEST;
 use tokio::sync::{mpsc, oneshot};
@@ -20,6 +23,7 @@ use crate::workload::Event;
 /// The settings of `storage`'s own adapters, so that only what lies between differs.
 const CACHE_BYTES: u64 = 256 << 20;
 const MEMTABLE_BYTES: u64 = 32 << 20;
+const BODY_BYTES: u32 = 512;
 const JOURNAL_BYTES: u64 = 256 << 20;
 const SEGMENT_BYTES: usize = 8 << 20;
 const GROUP_EVENTS: usize = 1_024;
@@ -29,7 +33,7 @@ type Group = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 #[derive(Clone)]
 enum Map {
     Fjall(Database, Keyspace),
-    Sled(sled::Db, std::sync::Arc<File>),
+    Sled(sled::Db, Arc<File>),
 }
 
 impl Map {
@@ -45,7 +49,15 @@ impl Map {
             .worker_threads(2)
             .open()
             .unwrap();
-        let options = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES);
+        let pinned = || PinningPolicy::new([true, true, true, false]);
+        let options = || {
+            KeyspaceCreateOptions::default()
+                .max_memtable_size(MEMTABLE_BYTES)
+                .compaction_strategy(Arc::new(Leveled::default().with_table_target_size(2 * MEMTABLE_BYTES)))
+                .with_kv_separation(Some(KvSeparationOptions::default().separation_threshold(BODY_BYTES)))
+                .filter_block_pinning_policy(pinned())
+                .index_block_pinning_policy(pinned())
+        };
         let rows = database.keyspace("rows", options).unwrap();
         Self::Fjall(database, rows)
     }

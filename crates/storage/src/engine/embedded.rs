@@ -5,9 +5,12 @@ use std::io;
 use std::ops::{Bound, ControlFlow};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use fjall::{Database, Guard, Keyspace, KeyspaceCreateOptions, PersistMode};
+use fjall::compaction::Leveled;
+use fjall::config::PinningPolicy;
+use fjall::{Database, Guard, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, PersistMode};
 
 use crate::engine::local::{Kv, SealedRow, WriteFailure, panic_text};
 use crate::engine::{Direction, EngineStat};
@@ -19,6 +22,8 @@ mod journal;
 
 /// All journals together: they are replayed at every open, so this bounds how long an open takes.
 const JOURNAL_BYTES: u64 = 256 << 20;
+/// Values from this size on are kept apart from the rows that merges rewrite: events are, indexes are not.
+const BODY_BYTES: u32 = 512;
 /// Threads for flushes and compactions: two keep up with the writer on two cores.
 const WORKERS: usize = 2;
 /// A disk that does not take so much more is full.
@@ -62,7 +67,7 @@ impl Embedded {
             Failure::Fjall(error) => damaged(error),
             Failure::Panic(what) => OpenError::Damaged { path: path.to_owned(), what },
         })?;
-        let options = || KeyspaceCreateOptions::default().max_memtable_size(tuning.memtable_bytes);
+        let options = || table_shape(tuning.memtable_bytes);
         // One keyspace for all tables: an idle keyspace would pin the journals of the busy ones.
         let rows = database.keyspace("rows", options).map_err(damaged)?;
         Ok(Self { rows, database, probe: path.with_extension("probe") })
@@ -80,6 +85,23 @@ impl Embedded {
 enum Failure {
     Fjall(fjall::Error),
     Panic(String),
+}
+
+/// How a new store's rows lie on the disk; an old one keeps what it was made with. Measured in
+/// `spec/decisions/0008-rows-and-bodies.md`.
+fn table_shape(memtable_bytes: u64) -> KeyspaceCreateOptions {
+    // The first level takes twice what one merge brings, whatever the memtable: keys are hashes, so a merge rewrites all
+    // of that level.
+    let leveled = Leveled::default().with_table_target_size(2 * memtable_bytes);
+    // Down to the third level, which holds some gigabytes of rows, what tells where a row is stays in memory: a percent of
+    // that. Below it is cached as it is used.
+    let pinned = || PinningPolicy::new([true, true, true, false]);
+    KeyspaceCreateOptions::default()
+        .max_memtable_size(memtable_bytes)
+        .compaction_strategy(Arc::new(leveled))
+        .with_kv_separation(Some(KvSeparationOptions::default().separation_threshold(BODY_BYTES)))
+        .filter_block_pinning_policy(pinned())
+        .index_block_pinning_policy(pinned())
 }
 
 fn open_database(path: &Path, tuning: &Tuning) -> Result<Database, Failure> {
