@@ -142,6 +142,9 @@ pub const HTTP2_PROBE_TIMEOUT: Duration = Duration::from_secs(20);
 /// (<https://spec.matrix.org/v1.19/server-server-api/#transactions>) of 65,535 bytes each is just below it.
 pub const REQUEST_BYTES: usize = 10 * 1024 * 1024;
 
+/// How long the body of a request may take to arrive once its head is there: [`REQUEST_BYTES`] over a line of 1.5 Mbit/s.
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// The pause after a connection could not be accepted (no descriptors left): a try at once would fail as well.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 

@@ -11,10 +11,9 @@ use rustls::ServerConfig;
 use sd_notify::NotifyState;
 use storage::{OnLoss, OpenError, Store};
 
-use crate::config::{Loaded, Problems};
+use crate::config::{Config, Loaded, Problems};
 use crate::control::ControlSocket;
 use crate::data;
-use crate::health::HealthWatch;
 use crate::http::{self, AppState};
 use crate::listen::{self, Gate, Listener, Serving};
 use crate::preflight;
@@ -32,6 +31,9 @@ pub enum Error {
     /// The store cannot be opened.
     #[error("{0}")]
     Storage(#[from] OpenError),
+    /// What is in the store cannot be opened.
+    #[error("{0}")]
+    Open(#[from] http::OpenError),
     /// The disk failed under the store: nothing more may be written, so the process must end and be started again.
     #[error("the storage failed, so the server stopped: {0}")]
     StorageFailed(String),
@@ -60,7 +62,7 @@ pub async fn run(loaded: Loaded, on_loss: OnLoss, clock: Clock) -> Result<(), Er
 
 /// What the requests are answered from: everything that is opened before the first and closed after the last.
 struct Server {
-    loaded: Loaded,
+    config: Arc<Config>,
     clock: Clock,
     store: Arc<Store>,
     /// `None` for a store without a data directory.
@@ -76,8 +78,9 @@ impl Server {
         options.clock = clock.clone();
         let store = Arc::new(Store::open(options).await?);
         let control = store.data_dir().and_then(|data_dir| open_control(data_dir, &store));
-        let health = HealthWatch::of(&store);
-        Ok(Self { loaded, clock, store, control, state: AppState { health } })
+        let config = Arc::new(loaded.config);
+        let state = AppState::open(Arc::clone(&config), Arc::clone(&store)).await?;
+        Ok(Self { config, clock, store, control, state })
     }
 
     /// Answers requests until `stop`, then finishes those in flight.
@@ -116,7 +119,7 @@ impl Server {
 
     /// Closes what was opened, in the reverse order. No request is in flight any more.
     async fn close(self) {
-        drop(self.state);
+        self.state.close().await;
         drop(self.control);
         self.store.close().await;
         tracing::info!("stopped");
@@ -124,7 +127,7 @@ impl Server {
 
     /// Says that the server is ready: a line a listener for people and scripts, and a word to systemd.
     fn announce(&self, listeners: &[Listener]) {
-        let name = &self.loaded.config.server_name;
+        let name = &self.config.server_name;
         let mut out = io::stdout().lock();
         for listener in listeners {
             // Nobody may be reading; that is no reason to stop.

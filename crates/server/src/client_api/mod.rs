@@ -3,12 +3,11 @@
 
 mod versions;
 
-use axum::Router;
-use axum::routing::get;
+use axum::http::Method;
 
-use crate::http::AppState;
+use crate::http::routes::Routes;
 
-/// The routes of this API.
-pub(crate) fn routes() -> Router<AppState> {
-    Router::new().route("/_matrix/client/versions", get(versions::get))
+/// The routes of this API. An area is a folder whose `mod.rs` has a function like this one; its line is here.
+pub(crate) fn routes() -> Routes {
+    Routes::new().at(Method::GET, &["/_matrix/client/versions"], versions::get)
 }

@@ -6,8 +6,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
 
-use super::{Health, HealthWatch};
-use crate::http::errors;
+use super::Health;
+use crate::http::{AppState, errors};
 
 /// What `/health` answers.
 #[derive(Debug, Serialize)]
@@ -16,7 +16,7 @@ pub(crate) struct Body {
 }
 
 /// Answers with the current state.
-pub(crate) async fn get(State(health): State<HealthWatch>) -> (StatusCode, Json<Body>) {
-    let status = health.current();
+pub(crate) async fn get(State(state): State<AppState>) -> (StatusCode, Json<Body>) {
+    let status = state.health.current();
     (errors::health_status(status), Json(Body { status }))
 }

@@ -55,3 +55,24 @@ impl HealthWatch {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::errors::health_status;
+
+    #[test]
+    fn the_health_is_that_of_the_store() {
+        let reason = || "a reason for operators".to_owned();
+        for (health, status, said) in [
+            (storage::Health::Serving, 200, "\"ok\""),
+            (storage::Health::ReadOnly { reason: reason() }, 200, "\"read_only\""),
+            (storage::Health::Failed { reason: reason() }, 503, "\"failed\""),
+        ] {
+            let (_store, watch) = watch::channel(health);
+            let health = HealthWatch::following(watch).current();
+            assert_eq!(health_status(health).as_u16(), status);
+            assert_eq!(serde_json::to_string(&health).unwrap(), said);
+        }
+    }
+}

@@ -2,47 +2,56 @@
 //!
 //! Every listener serves this one router. An API brings its own routes from its folder; an endpoint is one file there.
 
+#![expect(clippy::allow_attributes, reason = "for the line below")]
+#![allow(dead_code, unused_imports, reason = "the first users of some of it come with the areas of the APIs")]
+
+pub(crate) mod auth;
+pub(crate) mod body;
 mod cors;
+pub(crate) mod endpoint;
 pub(crate) mod errors;
 mod panics;
+pub(crate) mod query;
+pub(crate) mod routes;
+mod state;
 
+#[cfg(test)]
+pub(crate) mod test_app;
 #[cfg(test)]
 mod tests;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, FromRef};
+use axum::extract::DefaultBodyLimit;
+use axum::http::Method;
 use axum::middleware::from_fn;
-use axum::routing::get;
 use base::limits;
 
 use crate::client_api;
-use crate::health::{self, HealthWatch};
-use errors::Error;
-
-/// What handlers may use.
-#[derive(Clone, Debug)]
-pub struct AppState {
-    /// What the server can do at the moment.
-    pub health: HealthWatch,
-}
-
-impl FromRef<AppState> for HealthWatch {
-    fn from_ref(state: &AppState) -> Self {
-        state.health.clone()
-    }
-}
+use crate::health;
+pub(crate) use auth::{Caller, MaybeCaller};
+pub(crate) use body::JsonBody;
+pub(crate) use endpoint::{Ruma, RumaResponse};
+pub(crate) use errors::Error;
+pub(crate) use query::{Path, Query};
+pub(crate) use routes::Routes;
+pub use state::{AppState, Handles, OpenError};
 
 /// All routes over `state`.
 pub fn router(state: AppState) -> Router {
-    let routes = Router::new().route("/health", get(health::endpoint::get)).merge(client_api::routes());
-    with_layers(routes).with_state(state)
+    let (router, _) = all_routes().into_parts();
+    with_layers(router).with_state(state)
+}
+
+/// The routes of all APIs.
+pub(crate) fn all_routes() -> Routes {
+    Routes::new().at(Method::GET, &["/health"], health::endpoint::get).merge(client_api::routes())
 }
 
 /// `routes` with what is the same for all: answers for what no route takes, panics, CORS, limits.
 fn with_layers<S: Clone + Send + Sync + 'static>(routes: Router<S>) -> Router<S> {
     routes
-        .fallback(async || Error::UnknownPath)
-        .method_not_allowed_fallback(async || Error::WrongMethod)
+        .fallback(async || Error::unknown_path())
+        .method_not_allowed_fallback(async || Error::wrong_method())
         .layer(from_fn(panics::answer))
         .layer(from_fn(cors::allow))
         .layer(DefaultBodyLimit::max(limits::REQUEST_BYTES))

@@ -15,6 +15,6 @@ pub(crate) async fn answer(request: Request, next: Next) -> Response {
     // Nothing of the handler is looked at after its panic, so nothing half-changed can be seen.
     AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(|_| {
         tracing::error!(%method, path, "a request's handler panicked");
-        Error::Panicked.into_response()
+        Error::unlogged_fault().into_response()
     })
 }

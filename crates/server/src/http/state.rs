@@ -1,0 +1,100 @@
+//! What handlers may use: the handles that are opened before the first request and closed after the last.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use accounts::{Accounts, AccountsOptions};
+use rooms::{EncryptionPolicy, Rooms, RoomsOptions};
+use ruma::{OwnedServerName, RoomVersionId, ServerName};
+use storage::Store;
+
+use crate::config::{self, Config, Encryption};
+use crate::health::HealthWatch;
+
+/// What handlers may use. One pointer: every request has a clone.
+#[derive(Clone)]
+pub struct AppState(Arc<Handles>);
+
+/// The handles. To add one: a field here, its opening in [`AppState::open`], and if it has to be closed, in
+/// [`AppState::close`].
+pub struct Handles {
+    /// What the operator has set.
+    pub config: Arc<Config>,
+    /// What the server can do at the moment.
+    pub health: HealthWatch,
+    /// The store itself, for what no crate below has a handle on.
+    pub store: Arc<Store>,
+    /// All accounts.
+    pub accounts: Arc<Accounts>,
+    /// All rooms.
+    pub rooms: Arc<Rooms>,
+}
+
+/// Why what is on the store cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The name passed the configuration's grammar, but not the one of identifiers.
+    #[error("the server name {0:?} cannot be used: {1}")]
+    ServerName(String, #[source] ruma::IdParseError),
+    /// The rooms.
+    #[error("opening the rooms failed: {0}")]
+    Rooms(#[from] rooms::Error),
+}
+
+impl AppState {
+    /// Opens all handles on `store`, lowest first.
+    ///
+    /// # Errors
+    /// What could not be opened, and why.
+    pub async fn open(config: Arc<Config>, store: Arc<Store>) -> Result<Self, OpenError> {
+        let name = config.server_name.as_str();
+        let server = ServerName::parse(name).map_err(|source| OpenError::ServerName(name.to_owned(), source))?;
+        let accounts = Accounts::new(Arc::clone(&store), accounts_options(&config, server.clone()));
+        let rooms = Rooms::open(Arc::clone(&store), rooms_options(&config, server)).await?;
+        let health = HealthWatch::of(&store);
+        Ok(Self(Arc::new(Handles { config, health, store, accounts, rooms })))
+    }
+
+    /// Closes what was opened, in the reverse order. The store itself is closed by who opened it.
+    #[expect(clippy::unused_async, reason = "what is closed next has to be waited for")]
+    pub async fn close(self) {}
+
+    /// This server.
+    pub fn server_name(&self) -> &ServerName {
+        self.rooms.server()
+    }
+}
+
+fn accounts_options(config: &Config, server: OwnedServerName) -> AccountsOptions {
+    let password_cost = match config.passwords.cost {
+        config::PasswordCost::Normal => accounts::PasswordCost::Normal,
+        config::PasswordCost::Low => accounts::PasswordCost::Low,
+    };
+    AccountsOptions { password_cost, ..AccountsOptions::new(server) }
+}
+
+fn rooms_options(config: &Config, server: OwnedServerName) -> RoomsOptions {
+    let encryption = match config.rooms.encryption {
+        Encryption::Required => EncryptionPolicy::Required,
+        Encryption::Default => EncryptionPolicy::Default,
+        Encryption::Optional => EncryptionPolicy::Optional,
+    };
+    // The configuration knows only versions that exist.
+    let default_version = config.default_room_version.as_str().try_into().unwrap_or(RoomVersionId::V12);
+    RoomsOptions { server, default_version, encryption }
+}
+
+impl Deref for AppState {
+    type Target = Handles;
+
+    fn deref(&self) -> &Handles {
+        &self.0
+    }
+}
+
+impl fmt::Debug for AppState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the state of {}", self.server_name())
+    }
+}
