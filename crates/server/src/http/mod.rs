@@ -2,7 +2,6 @@
 //!
 //! Every listener serves this one router. An API brings its own routes from its folder; an endpoint is one file there.
 
-#![expect(clippy::allow_attributes, reason = "for the line below")]
 #![allow(dead_code, unused_imports, reason = "the first users of some of it come with the areas of the APIs")]
 
 pub(crate) mod auth;

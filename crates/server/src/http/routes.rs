@@ -66,6 +66,7 @@ impl Routes {
     }
 
     /// Serves `paths` with `handler`.
+    #[expect(clippy::needless_pass_by_value, reason = "so that a list of routes has nothing but routes in it")]
     pub(crate) fn at<H, T>(mut self, method: Method, paths: &[&'static str], handler: H) -> Self
     where
         H: Handler<T, AppState>,
