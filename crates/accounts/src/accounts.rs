@@ -12,7 +12,8 @@ use storage::{Batch, Committed, Store};
 
 use crate::error::Error;
 use crate::password::Passwords;
-use crate::session::{SeenDevices, SessionCache};
+use crate::account_data::ignored::{IgnoredCache, ignored_cache};
+use crate::session::{SeenDevices, SessionCache, session_cache};
 
 pub use crate::password::PasswordCost;
 
@@ -63,13 +64,21 @@ pub struct Accounts {
     pub(crate) passwords: Passwords,
     pub(crate) sessions: SessionCache,
     pub(crate) seen: SeenDevices,
+    pub(crate) ignored: IgnoredCache,
 }
 
 impl Accounts {
     /// The accounts in `store`.
     pub fn new(store: Arc<Store>, options: AccountsOptions) -> Arc<Self> {
         let passwords = Passwords::new(options.password_cost);
-        Arc::new(Self { store, options, passwords, sessions: SessionCache::new(), seen: SeenDevices::default() })
+        Arc::new(Self {
+            store,
+            options,
+            passwords,
+            sessions: session_cache(),
+            seen: SeenDevices::default(),
+            ignored: ignored_cache(),
+        })
     }
 
     /// The store.

@@ -138,6 +138,12 @@ pub enum Refusal {
         /// What is wrong.
         what: String,
     },
+    /// A type of account data that has an endpoint of its own.
+    #[error("{kind} cannot be written here")]
+    ServerManaged {
+        /// The type.
+        kind: &'static str,
+    },
     /// It is larger than it may be.
     #[error("{what} is larger than the {most} bytes that it may have")]
     TooLarge {
@@ -195,7 +201,7 @@ impl Refusal {
             Self::NotFound { .. } => "M_NOT_FOUND",
             Self::InvalidParam { .. } => "M_INVALID_PARAM",
             Self::MissingParam { .. } => "M_MISSING_PARAM",
-            Self::BadJson { .. } => "M_BAD_JSON",
+            Self::BadJson { .. } | Self::ServerManaged { .. } => "M_BAD_JSON",
             Self::TooLarge { .. } => "M_TOO_LARGE",
             Self::TooMany { .. } => "M_RESOURCE_LIMIT_EXCEEDED",
             Self::KeyTooLarge => "M_KEY_TOO_LARGE",

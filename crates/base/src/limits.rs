@@ -246,3 +246,21 @@ pub const SEEN_WRITTEN_AT_ONCE: usize = 500;
 
 /// Longest address or name of a client that is noted, in characters.
 pub const SEEN_TEXT_CHARACTERS: usize = 200;
+
+/// Longest content of one piece of account data, in bytes: with its names it must fit a value.
+pub const ACCOUNT_DATA_BYTES: usize = VALUE_BYTES - 2 * 1024;
+
+/// Longest type of account data, in bytes, as event types (<https://spec.matrix.org/v1.19/client-server-api/#size-limits>).
+pub const ACCOUNT_DATA_TYPE_BYTES: usize = 255;
+
+/// Most pieces of account data of a user: two for each of 5,000 rooms.
+pub const ACCOUNT_DATA_PER_USER: usize = 10_000;
+
+/// Longest name of a tag, in bytes (<https://spec.matrix.org/v1.19/client-server-api/#room-tagging>).
+pub const TAG_BYTES: usize = 255;
+
+/// Most tags that a user gives to one room.
+pub const TAGS_PER_ROOM: usize = 100;
+
+/// Lists of ignored users in memory, in bytes: most are empty and take 150.
+pub const IGNORED_CACHE_BYTES: u64 = 8 * 1024 * 1024;

@@ -69,6 +69,10 @@ pub const DEVICE: TableId = TableId(65);
 pub const TOKEN: TableId = TableId(66);
 /// When devices were last here: hash of user, device → time and address.
 pub const DEVICE_SEEN: TableId = TableId(67);
+/// What clients keep with accounts: hash of user, of room, of type → content and when it last changed.
+pub const ACCOUNT_DATA: TableId = TableId(68);
+/// The same in order of its changes: hash of user, position → hash of room, of type.
+pub const ACCOUNT_DATA_ORDER: TableId = TableId(69);
 
 /// One line of the catalogue.
 #[derive(Clone, Copy, Debug)]
@@ -123,6 +127,8 @@ pub const CATALOGUE: &[TableEntry] = &[
     entry(DEVICE, "device", "accounts"),
     entry(TOKEN, "token", "accounts"),
     entry(DEVICE_SEEN, "device_seen", "accounts"),
+    entry(ACCOUNT_DATA, "account_data", "accounts"),
+    entry(ACCOUNT_DATA_ORDER, "account_data_order", "accounts"),
 ];
 
 /// Tables for the suites of this and other crates; no server ever writes them.

@@ -139,7 +139,7 @@ impl NewSession {
 
     /// Once committed: the tokens that the device had are no longer good.
     pub(super) fn begun(self, accounts: &Accounts) -> LoggedIn {
-        self.replaced.iter().for_each(|pair| accounts.sessions.forget(pair.access));
+        self.replaced.iter().for_each(|pair| accounts.sessions.forget(&pair.access));
         self.logged_in
     }
 }

@@ -111,7 +111,7 @@ impl Accounts {
         }
         self.commit("logging out", batch).await?;
         for pair in leaving.iter().flat_map(|found| found.device.pairs()) {
-            self.sessions.forget(pair.access);
+            self.sessions.forget(&pair.access);
         }
         Ok(rest)
     }

@@ -35,7 +35,7 @@ use crate::error::{Error, Refusal};
 
 pub(crate) use begin::NewSession;
 pub use begin::{LoggedIn, NewDevice, TokenKind};
-pub(crate) use cache::SessionCache;
+pub(crate) use cache::{SessionCache, session_cache};
 pub use devices::Device;
 pub use logout::{DEVICES_CHANGED, DeviceChange, DeviceLog, Which};
 pub(crate) use seen::SeenDevices;
@@ -144,13 +144,13 @@ impl Accounts {
     async fn known_session(&self, token: &str) -> Result<Option<KnownSession>, Error> {
         let hash = TokenHash::of(token);
         let now = self.store().clock().monotonic();
-        if let Some(known) = self.sessions.get(hash, now) {
+        if let Some(known) = self.sessions.get(&hash, now) {
             return Ok(Some(known));
         }
-        let epoch = self.sessions.epoch();
+        let reading = self.sessions.begin(now);
         let known = settle!(self, self.read_session(hash))?;
         if let Some(known) = &known {
-            self.sessions.put(hash, known.clone(), now, epoch);
+            self.sessions.put(hash, known.clone(), reading);
         }
         Ok(known)
     }
@@ -188,7 +188,7 @@ impl Accounts {
         found.put(&mut batch);
         old.delete(&mut batch);
         let committed = self.commit("replacing a token", batch).await?;
-        self.sessions.forget(old.access);
+        self.sessions.forget(&old.access);
         found.version = Some(committed.version);
         Ok(found)
     }

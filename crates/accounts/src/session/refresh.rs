@@ -44,7 +44,7 @@ impl Accounts {
         found.put(&mut batch);
         self.commit("renewing a token", batch).await?;
         if let Some(lost) = lost {
-            self.sessions.forget(lost.access);
+            self.sessions.forget(&lost.access);
         }
         let (user_id, device_id) = (found.user, found.device.id);
         Ok(LoggedIn { user_id, device_id, access_token: access, refresh_token: refresh, expires_in })
