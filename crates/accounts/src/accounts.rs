@@ -10,9 +10,9 @@ use base::limits;
 use ruma::{OwnedServerName, ServerName};
 use storage::{Batch, Committed, Store};
 
+use crate::account_data::ignored::{IgnoredCache, ignored_cache};
 use crate::error::Error;
 use crate::password::Passwords;
-use crate::account_data::ignored::{IgnoredCache, ignored_cache};
 use crate::session::{SeenDevices, SessionCache, session_cache};
 
 pub use crate::password::PasswordCost;

@@ -52,8 +52,13 @@ async fn rooms_and_users_are_kept_apart() {
     accounts.set_account_data(alice(), Some(room), "a", &raw(r#"{"room":1}"#)).await.unwrap();
     assert_eq!(accounts.account_data(alice(), None, "a").await.unwrap().unwrap().get(), "{}");
     assert!(accounts.account_data_since(user_id!("@bob:example.org"), Position::START).await.unwrap().is_empty());
-    let rooms: Vec<Option<OwnedRoomId>> =
-        accounts.account_data_since(alice(), Position::START).await.unwrap().into_iter().map(|data| data.room).collect();
+    let rooms: Vec<Option<OwnedRoomId>> = accounts
+        .account_data_since(alice(), Position::START)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|data| data.room)
+        .collect();
     assert_eq!(rooms, [None, Some(room.to_owned())]);
 }
 
