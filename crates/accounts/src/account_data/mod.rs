@@ -176,7 +176,7 @@ impl Accounts {
             let keys: Vec<Key> = keys.collect::<Option<_>>().ok_or_else(|| Error::damaged("an order of data"))?;
             // A row may have changed since the page was read; then it comes as it is now, and again from its new place.
             for row in self.store().engine().get_many(&keys).await.map_err(reading())?.into_iter().flatten() {
-                let Stored { record, position, .. } = decode(row)?;
+                let Stored { record, position, .. } = decode(&row)?;
                 if record.content.is_none() && since == Position::START {
                     continue;
                 }
@@ -192,7 +192,7 @@ impl Accounts {
 
     async fn stored_data(&self, name: &Name) -> Result<Option<Stored>, Error> {
         let row = self.store().get(&name.key()).await.map_err(Error::storage("reading account data"))?;
-        row.map(decode).transpose()
+        row.as_ref().map(decode).transpose()
     }
 
     /// Writes one piece, its place in the order, and the log entry, all at once.
@@ -251,7 +251,7 @@ fn check_content(content: &RawValue) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn decode(row: storage::Stored) -> Result<Stored, Error> {
+fn decode(row: &storage::Stored) -> Result<Stored, Error> {
     let (value, position) = split_stamp(&row.value).ok_or_else(|| Error::damaged("account data without a position"))?;
     let record = DataRecord::decode(value).map_err(|error| Error::damaged(format!("account data: {error}")))?;
     Ok(Stored { record, position, version: row.version })
