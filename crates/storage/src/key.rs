@@ -207,6 +207,11 @@ pub struct KeyReader<'a> {
 }
 
 impl KeyReader<'_> {
+    /// Whether no part is left.
+    pub fn is_at_end(&self) -> bool {
+        self.rest.is_empty()
+    }
+
     fn array<const N: usize>(&mut self) -> Result<[u8; N], KeyError> {
         let (array, rest) = self.rest.split_first_chunk::<N>().ok_or(KeyError)?;
         self.rest = rest;

@@ -61,6 +61,14 @@ pub const EVENT_ORDER: TableId = TableId(47);
 /// The key with which this server signs: which → name and secret.
 pub const SIGNING_KEY: TableId = TableId(48);
 
+/// Events that could not be worked on: digest → who, where, why. 49 to 52 are `rooms::ingest`'s.
+pub const EVENT_SET_ASIDE: TableId = TableId(49);
+/// Those events as they came: digest, part → bytes.
+pub const EVENT_SET_ASIDE_JSON: TableId = TableId(50);
+/// Events whose state was worked out from a room's partial state: room, event → nothing.
+pub const PARTIAL_EVENT: TableId = TableId(51);
+/// Rooms that are being joined through another server: hash of the room's id → its number, and who is in it.
+pub const ROOM_ARRIVING: TableId = TableId(52);
 /// Who has an account: hash of user → account. 64 to 95 are the `accounts` crate's.
 pub const ACCOUNT: TableId = TableId(64);
 /// The devices of users: hash of user, device → device and its tokens' hashes.
@@ -123,6 +131,10 @@ pub const CATALOGUE: &[TableEntry] = &[
     entry(ROOM_TIMELINE, "room_timeline", "rooms"),
     entry(EVENT_ORDER, "event_order", "rooms"),
     entry(SIGNING_KEY, "signing_key", "rooms"),
+    entry(EVENT_SET_ASIDE, "event_set_aside", "rooms"),
+    entry(EVENT_SET_ASIDE_JSON, "event_set_aside_json", "rooms"),
+    entry(PARTIAL_EVENT, "partial_event", "rooms"),
+    entry(ROOM_ARRIVING, "room_arriving", "rooms"),
     entry(ACCOUNT, "account", "accounts"),
     entry(DEVICE, "device", "accounts"),
     entry(TOKEN, "token", "accounts"),

@@ -24,7 +24,7 @@ use storage::{Kind, Store, Version};
 
 use crate::error::{Error, Refusal};
 use crate::event::{AuthState, AuthorisedPdu, Pdu, Reference, RejectedPdu, RoomVersion, Standing, auth_state_keys};
-use crate::graph::{Graph, Head, Place, head_of};
+use crate::graph::{Completeness, Graph, Head, Place, head_of};
 use crate::number::{EventNumber, KeyNumber, RoomNumber};
 use crate::state::{Nodes, StateRoot, load};
 
@@ -178,6 +178,7 @@ pub async fn make_room(store: &Store, create: AuthorisedPdu, sent_as: Option<Sen
         next_key: KeyNumber(0),
         extremities: Vec::new(),
         state: StateRoot::EMPTY,
+        completeness: Completeness::Complete,
     };
     let (graph, nodes) = (Graph::new(store, room, pdu.version()), Nodes::new(room));
     let view = View { graph, head, nodes, was: None };

@@ -5,7 +5,9 @@ use storage::{Batch, EngineChoice, MemoryDisk, Store, StoreOptions};
 
 use crate::event::fixture::Room;
 use crate::event::{Known, RoomVersion};
-use crate::graph::{EventFacts, Graph, Head, Place, StoredChain, head_of, put_chain, put_event, put_head, put_room};
+use crate::graph::{
+    Completeness, EventFacts, Graph, Head, Place, StoredChain, head_of, put_chain, put_event, put_head, put_room,
+};
 use crate::number::{EventNumber, KeyNumber, RoomNumber};
 use crate::state::{Nodes, StateRoot, add_key, key_numbers, load, put_new_nodes};
 
@@ -31,6 +33,7 @@ pub(crate) async fn begin(store: &Store, room: &Room) -> Head {
         next_key: KeyNumber(0),
         extremities: Vec::new(),
         state: StateRoot::EMPTY,
+        completeness: Completeness::Complete,
     };
     put_room(&mut batch, &room_id, ROOM);
     put_head(&mut batch, ROOM, &head, None);

@@ -26,6 +26,51 @@ pub struct Head {
     pub extremities: Vec<EventNumber>,
     /// The state after all of these.
     pub state: StateRoot,
+    /// Whether that state is all of it.
+    pub completeness: Completeness,
+}
+
+/// Whether a room's state is known whole. A server that joins is first given the state without most members
+/// (<https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv2send_joinroomideventid>, `omit_members`), and
+/// fetches these afterwards.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Completeness {
+    /// All of it.
+    #[default]
+    Complete,
+    /// Members are missing from it. That somebody has a membership may be believed, that somebody has none may not.
+    Partial {
+        /// The event with which this server came: the first whose state is incomplete.
+        join: EventNumber,
+    },
+}
+
+impl Completeness {
+    /// Whether members are missing.
+    pub fn is_partial(self) -> bool {
+        self != Self::Complete
+    }
+}
+
+/// The head as it was stored before states could be partial.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct HeadV1 {
+    pub(super) room_id: OwnedRoomId,
+    pub(super) version: RoomVersionId,
+    pub(super) next_event: EventNumber,
+    pub(super) next_key: KeyNumber,
+    pub(super) extremities: Vec<EventNumber>,
+    pub(super) state: StateRoot,
+}
+
+impl Record for Head {
+    const VERSION: u8 = 2;
+    type Previous = HeadV1;
+
+    fn migrate(previous: HeadV1) -> Self {
+        let HeadV1 { room_id, version, next_event, next_key, extremities, state } = previous;
+        Self { room_id, version, next_event, next_key, extremities, state, completeness: Completeness::Complete }
+    }
 }
 
 /// Where an event lies.
@@ -81,7 +126,7 @@ pub(super) struct RoomRecord(pub(super) RoomNumber);
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct NumberRecord(pub(super) EventNumber);
 
-first_version!(Head, EventFacts, StoredChain, RoomRecord, NumberRecord);
+first_version!(HeadV1, EventFacts, StoredChain, RoomRecord, NumberRecord);
 
 /// Ids may be as long as keys and are chosen by anybody, so keys hold their whole hash.
 fn digest(id: &str) -> [u8; 32] {

@@ -11,7 +11,8 @@ use crate::event::fixture::{ALICE, BOB, Room};
 use crate::event::{Known, RoomVersion, Standing};
 use crate::graph::fixture::{Addition, ROOM, addition, begin, open};
 use crate::graph::{
-    AuthChain, EventFacts, Graph, Head, Place, StoredChain, find_room, head_of, put_chain, put_room, rooms_of_event,
+    AuthChain, Completeness, EventFacts, Graph, Head, HeadV1, Place, StoredChain, find_room, head_of, put_chain,
+    put_room, rooms_of_event,
 };
 use crate::number::{EventNumber, KeyNumber, RoomNumber};
 use crate::state::{Nodes, StateRoot, load};
@@ -170,6 +171,21 @@ fn a_head_and_facts_come_back_as_they_were_stored() {
         next_key: KeyNumber(6),
         extremities: vec![EventNumber(4)],
         state: StateRoot::EMPTY,
+        completeness: Completeness::Partial { join: EventNumber(4) },
     };
     assert_eq!(Head::decode(&head.encode()).unwrap(), head);
+}
+
+#[test]
+fn a_head_of_the_time_before_partial_states_is_complete() {
+    let stored = HeadV1 {
+        room_id: "!room:one".try_into().unwrap(),
+        version: "12".try_into().unwrap(),
+        next_event: EventNumber(5),
+        next_key: KeyNumber(6),
+        extremities: vec![EventNumber(4)],
+        state: StateRoot::EMPTY,
+    };
+    let head = Head::decode(&stored.encode()).unwrap();
+    assert_eq!((head.next_event, head.completeness), (EventNumber(5), Completeness::Complete));
 }
