@@ -148,13 +148,13 @@ pub fn put_filled(
 }
 
 /// Takes an event out of what is shown: it was found to be none that may be.
-pub(crate) fn remove(batch: &mut Batch, room: RoomNumber, order: Order, event: EventNumber) {
+pub fn remove(batch: &mut Batch, room: RoomNumber, order: Order, event: EventNumber) {
     batch.delete(&Key::of(ROOM_TIMELINE, &(room, order)));
     batch.delete(&order_key(room, event));
 }
 
 /// Files an event again where it is filed, with another state after it.
-pub(crate) fn put(batch: &mut Batch, room: RoomNumber, order: Order, event: EventNumber, state: StateRoot) {
+fn put(batch: &mut Batch, room: RoomNumber, order: Order, event: EventNumber, state: StateRoot) {
     batch.put_record(&Key::of(ROOM_TIMELINE, &(room, order)), &TimelineRecord { event, state });
 }
 
