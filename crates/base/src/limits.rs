@@ -264,3 +264,13 @@ pub const TAGS_PER_ROOM: usize = 100;
 
 /// Lists of ignored users in memory, in bytes: most are empty and take 150.
 pub const IGNORED_CACHE_BYTES: u64 = 8 * 1024 * 1024;
+
+/// Most events that a room is made with beyond those that every room has: what its maker gives and whom they invite. All of
+/// them are one batch.
+pub const ROOM_INITIAL_EVENTS: usize = 256;
+
+/// Most rooms of a restricted room's rule that are looked at for one join: what rules hold in practice is one to five.
+pub const RESTRICTED_ROOMS: usize = 64;
+
+/// Most aliases of one room that are read at once; people give one or two.
+pub const ROOM_ALIASES: usize = 1_000;

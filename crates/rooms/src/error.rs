@@ -90,6 +90,39 @@ pub enum Refusal {
     /// The room is not known here.
     #[error("there is no such room")]
     NoSuchRoom,
+    /// A room is to be made whose first events the authorisation rules do not allow.
+    #[error("a room cannot begin like this: {why}")]
+    InvalidRoomState {
+        /// The rule.
+        why: String,
+    },
+    /// What is asked for takes another server, and this one does not talk to others yet.
+    #[error("this takes another server, which cannot be reached")]
+    NeedsFederation,
+    /// Somebody was to be invited by mail address or telephone number, which takes an identity server.
+    #[error("this server knows no identity server, so nobody can be invited by mail address or telephone number")]
+    NoIdentityServer,
+    /// Guests may not join.
+    #[error("guests may not join this room")]
+    GuestsForbidden,
+    /// Nobody of this server may let the user into the room.
+    #[error("nobody of this server who is in the room may invite")]
+    UnableToGrantJoin,
+    /// Something is not in the state that it would have to be in.
+    #[error("{what}")]
+    BadState {
+        /// What it is.
+        what: &'static str,
+    },
+    /// An alias is none, or not of this server.
+    #[error("an alias of this server is #name:server, without spaces or colons in its name")]
+    InvalidAlias,
+    /// The alias leads to another room.
+    #[error("the alias is taken")]
+    AliasTaken,
+    /// The operator wants every room to be encrypted.
+    #[error("rooms of this server must be encrypted")]
+    EncryptionRequired,
     /// The authorisation rules do not allow it.
     #[error("the authorisation rules do not allow the event: {why}")]
     Forbidden {
@@ -109,8 +142,15 @@ impl Refusal {
             Self::Malformed { .. } => "M_BAD_JSON",
             Self::TooLarge => "M_TOO_LARGE",
             Self::UnsupportedVersion { .. } => "M_UNSUPPORTED_ROOM_VERSION",
-            Self::NoSuchRoom => "M_NOT_FOUND",
-            Self::BadSignature { .. } | Self::Forbidden { .. } => "M_FORBIDDEN",
+            Self::NoSuchRoom | Self::NeedsFederation => "M_NOT_FOUND",
+            Self::BadSignature { .. } | Self::Forbidden { .. } | Self::EncryptionRequired => "M_FORBIDDEN",
+            Self::InvalidRoomState { .. } => "M_INVALID_ROOM_STATE",
+            Self::NoIdentityServer => "M_SERVER_NOT_TRUSTED",
+            Self::GuestsForbidden => "M_GUEST_ACCESS_FORBIDDEN",
+            Self::UnableToGrantJoin => "M_UNABLE_TO_GRANT_JOIN",
+            Self::BadState { .. } => "M_BAD_STATE",
+            Self::InvalidAlias => "M_INVALID_PARAM",
+            Self::AliasTaken => "M_ROOM_IN_USE",
         }
     }
 }

@@ -186,6 +186,23 @@ impl Batch {
         self.preconditions.push(precondition);
     }
 
+    /// Adds all of `other`, as if it had been done after what is here. Stamps of `other` stand for the same appends.
+    pub fn absorb(&mut self, other: Self) {
+        let offset = u16::try_from(self.appends.len()).unwrap_or(u16::MAX);
+        let moved = |mut template: Template| {
+            // Past the last number the batch is refused as too large: see `check`.
+            template.stamps.iter_mut().for_each(|(_, stamp)| stamp.0 = stamp.0.saturating_add(offset));
+            template
+        };
+        self.preconditions.extend(other.preconditions);
+        self.appends.extend(other.appends);
+        self.ops.extend(other.ops.into_iter().map(|op| match op {
+            Op::Put { key, value } => Op::Put { key: moved(key), value: moved(value) },
+            Op::Delete { key } => Op::Delete { key },
+        }));
+        self.bytes += other.bytes;
+    }
+
     /// Bytes of keys, values and payloads.
     pub fn bytes(&self) -> usize {
         self.bytes

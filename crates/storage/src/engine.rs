@@ -28,6 +28,7 @@ pub(crate) mod postgres;
 #[cfg(feature = "sled")]
 pub(crate) mod sled;
 pub(crate) mod spool;
+pub(crate) mod staged;
 pub(crate) mod value;
 pub(crate) mod writer;
 

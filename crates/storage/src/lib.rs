@@ -44,4 +44,4 @@ pub use note::Note;
 pub use options::{EngineChoice, OnLoss, StoreOptions, Tuning};
 pub use progress::{Progress, Quiet};
 pub use record::{NoPrevious, Record, RecordError};
-pub use store::Store;
+pub use store::{Staging, Store};

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use crate::batch::{Batch, Committed, Version};
 use crate::directory::Directory;
+use crate::engine::staged::Staged;
 use crate::engine::{Direction, Engine, HeadWatch, Health, Page, Stored};
 use crate::error::{Error, OpenError};
 use crate::key::{Key, KeyRange};
@@ -116,6 +117,14 @@ impl Store {
         self.engine.commit(batch).await
     }
 
+    /// A store above this one whose commits are gathered into one batch. See [`Staging`].
+    pub fn stage(&self) -> Staging {
+        let staged = Arc::new(Staged::new(Arc::clone(&self.engine)));
+        let engine: Arc<dyn Engine> = Arc::<Staged>::clone(&staged);
+        let store = Self { engine, directory: None, options: self.options.clone(), replays: watch::Sender::new(0) };
+        Staging { staged, store }
+    }
+
     /// Follows the head of a partition. See [`Engine::watch`].
     ///
     /// # Errors
@@ -133,5 +142,25 @@ impl Store {
     /// Finishes what is under way. The directory can be opened again when the last handle on the store is gone.
     pub async fn close(&self) {
         self.engine.close().await;
+    }
+}
+
+/// Several batches becoming one. Positions in the log are not known before that one is committed: rows whose key holds one
+/// cannot be read back, values that hold one read as position 0, and the commits in between name none.
+#[derive(Debug)]
+pub struct Staging {
+    staged: Arc<Staged>,
+    store: Store,
+}
+
+impl Staging {
+    /// The store to read from and commit to meanwhile.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// What was gathered, for the store below.
+    pub fn finish(self) -> Batch {
+        self.staged.take()
     }
 }

@@ -60,6 +60,10 @@ pub const ROOM_TIMELINE: TableId = TableId(46);
 pub const EVENT_ORDER: TableId = TableId(47);
 /// The key with which this server signs: which → name and secret.
 pub const SIGNING_KEY: TableId = TableId(48);
+/// Where aliases lead: hash of the alias → room and who gave it.
+pub const ALIAS: TableId = TableId(53);
+/// The aliases of a room, and which rooms are listed: which, room, hash of the alias → the alias, or nothing.
+pub const ROOM_NAMED: TableId = TableId(54);
 
 /// Events that could not be worked on: digest → who, where, why. 49 to 52 are `rooms::ingest`'s.
 pub const EVENT_SET_ASIDE: TableId = TableId(49);
@@ -135,6 +139,8 @@ pub const CATALOGUE: &[TableEntry] = &[
     entry(EVENT_SET_ASIDE_JSON, "event_set_aside_json", "rooms"),
     entry(PARTIAL_EVENT, "partial_event", "rooms"),
     entry(ROOM_ARRIVING, "room_arriving", "rooms"),
+    entry(ALIAS, "alias", "rooms"),
+    entry(ROOM_NAMED, "room_named", "rooms"),
     entry(ACCOUNT, "account", "accounts"),
     entry(DEVICE, "device", "accounts"),
     entry(TOKEN, "token", "accounts"),

@@ -44,6 +44,18 @@ fn digest(user: &str) -> [u8; 32] {
     Sha256::digest(user).into()
 }
 
+/// What the memberships of `users` in `room` are, in their order.
+///
+/// # Errors
+/// As every read.
+pub async fn memberships(store: &Store, room: RoomNumber, users: &[&UserId]) -> Result<Vec<Option<Membership>>, Error> {
+    let keys: Vec<Key> = users.iter().map(|user| Key::of(ROOM_MEMBER, &(room, digest(user.as_str())))).collect();
+    let rows = store.engine().get_many(&keys).await.map_err(Error::storage("reading memberships"))?;
+    let decode =
+        |value: &[u8]| Membership::decode(value).map_err(|error| Error::damaged(format!("a membership: {error}")));
+    rows.into_iter().map(|row| row.map(|row| decode(&row.value)).transpose()).collect()
+}
+
 /// Those who are or were in `room`, in no order that means anything.
 ///
 /// # Errors

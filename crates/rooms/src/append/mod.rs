@@ -23,13 +23,15 @@ use ruma::OwnedEventId;
 use storage::{Kind, Store, Version};
 
 use crate::error::{Error, Refusal};
-use crate::event::{AuthState, AuthorisedPdu, Pdu, Reference, RejectedPdu, RoomVersion, Standing, auth_state_keys};
+use crate::event::{
+    AuthState, AuthorisedPdu, Known, Pdu, Reference, RejectedPdu, RoomVersion, Standing, StateKey, auth_state_keys,
+};
 use crate::graph::{Completeness, Graph, Head, Place, head_of};
 use crate::number::{EventNumber, KeyNumber, RoomNumber};
 use crate::state::{Nodes, StateRoot, load};
 
 pub use compose::LogRecord;
-pub use member::{Membership, members, rooms_of_user};
+pub use member::{Membership, members, memberships, rooms_of_user};
 pub use sent::SentAs;
 
 /// Log entries of this kind say that an event was accepted into a room; their payload is a [`LogRecord`].
@@ -42,6 +44,8 @@ pub enum Kept {
     Authorised(AuthorisedPdu),
     /// It is kept apart.
     Rejected(RejectedPdu),
+    /// It is in the room already, and nothing else is to be said: nothing is appended.
+    There(Known),
 }
 
 impl Kept {
@@ -50,6 +54,7 @@ impl Kept {
         match self {
             Self::Authorised(event) => event.pdu(),
             Self::Rejected(event) => event.pdu(),
+            Self::There(known) => &known.pdu,
         }
     }
 
@@ -58,6 +63,7 @@ impl Kept {
         match self {
             Self::Authorised(event) => event.standing(),
             Self::Rejected(_) => Standing::Rejected,
+            Self::There(known) => known.standing,
         }
     }
 }
@@ -92,8 +98,15 @@ impl View<'_> {
     /// # Errors
     /// As every read; a refusal when no state can allow it.
     pub async fn deciding(&mut self, state: StateRoot, event: &Pdu) -> Result<AuthState, Error> {
-        let keys = auth_state_keys(event)?;
-        let numbers: Vec<KeyNumber> = self.graph.key_numbers(&keys).await?.into_iter().flatten().collect();
+        self.entries(state, &auth_state_keys(event)?).await
+    }
+
+    /// What `state` has under `keys`.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn entries(&mut self, state: StateRoot, keys: &[StateKey]) -> Result<AuthState, Error> {
+        let numbers: Vec<KeyNumber> = self.graph.key_numbers(keys).await?.into_iter().flatten().collect();
         let found = load(self.graph.store(), &mut self.nodes, |nodes| nodes.lookup(state, &numbers)).await?;
         let events: Vec<EventNumber> = found.into_iter().flatten().collect();
         Ok(AuthState::new(self.graph.events(&events).await?.into_iter().flatten()))
@@ -193,6 +206,9 @@ async fn once(store: &Store, view: View<'_>, proposal: Proposal) -> Result<Appen
         return Ok(Appended::Before { id });
     }
     let id = proposal.event.pdu().id().to_owned();
+    if matches!(proposal.event, Kept::There(_)) {
+        return Ok(Appended::Before { id });
+    }
     if let Some(number) = view.graph.numbers(std::slice::from_ref(&id)).await?.get(&id)
         && let Some(Some(facts)) = view.graph.facts(&[*number]).await?.first()
         && facts.place != Place::Outlier

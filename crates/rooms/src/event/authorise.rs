@@ -11,10 +11,10 @@ use ruma::state_res::{
 };
 use ruma::{EventId, MilliSecondsSinceUnixEpoch, OwnedEventId, RoomId, UserId};
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 
 use crate::error::Refusal;
-use crate::event::{Pdu, StateKey, VerifiedPdu};
+use crate::event::{Draft, Pdu, RoomVersion, StateKey, VerifiedPdu};
 
 /// What the checks made of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +49,11 @@ impl AuthState {
     /// The event filed under `kind` and `key`.
     pub fn get(&self, kind: &str, key: &str) -> Option<&Known> {
         self.0.iter().find(|known| known.pdu.state_key() == Some(key) && known.pdu.kind().to_string() == kind)
+    }
+
+    /// All of them, in no order that means anything.
+    pub fn iter(&self) -> impl Iterator<Item = &Known> {
+        self.0.iter()
     }
 
     /// The event with this id.
@@ -139,6 +144,47 @@ pub fn auth_state_keys(pdu: &Pdu) -> Result<Vec<StateKey>, Refusal> {
         keys.push(create);
     }
     Ok(keys)
+}
+
+/// As [`auth_state_keys`], of an event that is still to be built.
+///
+/// # Errors
+/// [`Refusal::Forbidden`] when the content is such that no rule can allow the event.
+pub fn draft_state_keys(version: &RoomVersion, draft: &Draft) -> Result<Vec<StateKey>, Refusal> {
+    let rules = &version.rules().authorization;
+    // Only of memberships does the content say what decides.
+    let content = match draft.kind {
+        TimelineEventType::RoomMember => to_raw_value(&draft.content),
+        _ => RawValue::from_string("{}".to_owned()),
+    };
+    let content = content.map_err(|error| Refusal::malformed(error.to_string()))?;
+    let state_key = draft.state_key.as_deref();
+    let types = auth_types_for_event(&draft.kind, &draft.sender, state_key, &content, rules);
+    let mut keys: Vec<StateKey> = types
+        .map_err(|why| Refusal::Forbidden { why })?
+        .into_iter()
+        .map(|(kind, key)| StateKey { kind, key })
+        .collect();
+    let create = StateKey::new(StateEventType::RoomCreate, "");
+    if draft.kind != TimelineEventType::RoomCreate && !keys.contains(&create) {
+        keys.push(create);
+    }
+    Ok(keys)
+}
+
+/// Judges an event of our own, built just now on the room's state, of which `state` is what decides about it: what it leans
+/// on, the state before it and the state now are one and the same.
+///
+/// # Errors
+/// [`Refusal::Forbidden`].
+pub fn authorise_own(event: VerifiedPdu, state: &AuthState) -> Result<AuthorisedPdu, Refusal> {
+    let pdu = event.into_pdu();
+    let rules = &pdu.version().rules().authorization;
+    let incoming = Known { pdu: pdu.clone(), standing: Standing::Accepted };
+    check_state_independent_auth_rules(rules, &incoming, |id| state.by_id(id))
+        .and_then(|()| check_state_dependent_auth_rules(rules, &incoming, |kind, key| state.fetch(kind, key)))
+        .map_err(|why| Refusal::Forbidden { why })?;
+    Ok(AuthorisedPdu { pdu, soft_failed: None })
 }
 
 /// Judges `event` by the events it leans on (with the create event, also where it is not named), by the state before it,

@@ -24,7 +24,10 @@ pub(crate) mod fixture;
 #[cfg(test)]
 mod tests;
 
-pub use authorise::{AuthState, AuthorisedPdu, Judged, Known, RejectedPdu, Standing, auth_state_keys, authorise};
+pub use authorise::{
+    AuthState, AuthorisedPdu, Judged, Known, RejectedPdu, Standing, auth_state_keys, authorise, authorise_own,
+    draft_state_keys,
+};
 pub use build::{Draft, Place, SigningKey, build};
 pub use keys::{KeyRing, NeededKey, VerifyKey};
 pub use pdu::{Pdu, Reference, StateKey};
