@@ -98,7 +98,7 @@ async fn what_the_maker_gives_wins_over_the_preset_and_names_over_what_they_give
 #[tokio::test]
 async fn profiles_are_shown_in_memberships() {
     let rooms = rooms().await;
-    let mut new = NewRoom::new(user(ALICE), request(json!({ "invite": [BOB] })));
+    let mut new = NewRoom::new(user(ALICE), request(&json!({ "invite": [BOB] })));
     for (id, name) in [(ALICE, "Alice"), (BOB, "Bob")] {
         let profile = Profile { displayname: Some(name.to_owned()), avatar_url: Some("mxc://one/a".to_owned()) };
         new.profiles.insert(user(id).to_owned(), profile);
@@ -150,7 +150,7 @@ async fn what_cannot_be_made_is_refused_with_its_code() {
         let outcome = made(&rooms, latest(), body.clone()).await;
         assert_eq!(code(outcome), expected, "{body}");
     }
-    let mut unknown = request(json!({}));
+    let mut unknown = request(&json!({}));
     unknown.room_version = Some("org.example.new".try_into().unwrap());
     assert_eq!(code(rooms.create(&NewRoom::new(user(ALICE), unknown)).await), "M_UNSUPPORTED_ROOM_VERSION");
     let many: Vec<String> = (0..300).map(|n| format!("@u{n}:one")).collect();
@@ -193,7 +193,7 @@ async fn a_room_is_one_commit_so_that_a_crash_leaves_all_of_it_or_nothing() {
     let disk = MemoryDisk::new();
     for round in 0..40u32 {
         let rooms = rooms_on(&disk, EncryptionPolicy::Optional).await;
-        let new = NewRoom::new(user(ALICE), request(json!({ "name": "N", "topic": "T", "invite": [BOB] })));
+        let new = NewRoom::new(user(ALICE), request(&json!({ "name": "N", "topic": "T", "invite": [BOB] })));
         let mut making = Box::pin(rooms.create(&new));
         for _ in 0..round {
             if futures_util::poll!(&mut making).is_ready() {

@@ -42,15 +42,15 @@ pub(crate) async fn rooms() -> Arc<Rooms> {
 }
 
 /// A request for a room, from JSON as a client would send it.
-pub(crate) fn request(body: Value) -> Request {
-    let body = serde_json::to_vec(&body).unwrap();
+pub(crate) fn request(body: &Value) -> Request {
+    let body = serde_json::to_vec(body).unwrap();
     let http = http::Request::post("/_matrix/client/v3/createRoom").body(&*body).unwrap();
     Request::try_from_http_request(http, &[]).unwrap()
 }
 
 /// A room of Alice's.
 pub(crate) async fn made(rooms: &Rooms, version: &RoomVersion, body: Value) -> Result<OwnedRoomId, Error> {
-    let mut request = request(body);
+    let mut request = request(&body);
     request.room_version = Some(version.id().clone());
     rooms.create(&NewRoom::new(user(ALICE), request)).await
 }
