@@ -274,3 +274,40 @@ pub const RESTRICTED_ROOMS: usize = 64;
 
 /// Most aliases of one room that are read at once; people give one or two.
 pub const ROOM_ALIASES: usize = 1_000;
+/// Most marks of one user in one room, each of a thread: a row of 150 bytes for each stays far below what a value may have,
+/// and nobody follows more threads of one room.
+pub const RECEIPT_THREADS: usize = 256;
+
+/// Most receipts of a room in one answer: in larger rooms those that moved last, which are those whose events are shown.
+pub const RECEIPTS_AT_ONCE: usize = 5_000;
+
+/// Changes of who types that a follower may be behind; one that is further behind looks everywhere.
+pub const TYPING_CHANGES: usize = 1024;
+
+/// How long somebody is shown as typing at most, whatever their client asks for: it says so again while they do.
+pub const TYPING_LONGEST: Duration = Duration::from_secs(120);
+
+/// Most people shown as typing in a room; no client shows more than a handful.
+pub const TYPING_IN_ROOM: usize = 100;
+
+/// Rooms of which is known who types, or that nobody does any more; a few hundred bytes each.
+pub const TYPING_ROOMS: usize = 10_000;
+
+/// Bytes of events as push rules see them, that are remembered: the last messages of the rooms in use.
+pub const SEEN_EVENTS_BYTES: u64 = 32 * 1024 * 1024;
+
+/// Rooms of which it is remembered what push rules ask of them.
+pub const SEEN_ROOMS: u64 = 10_000;
+
+/// Bytes of unread counts that are remembered: at 500 bytes for a user in a room, those of 1,000 users in 60 rooms each.
+pub const UNREAD_BYTES: u64 = 32 * 1024 * 1024;
+
+/// Events looked at for the unread count of somebody who has never read a room, and the most that are counted: clients show
+/// no number beyond a hundred or a thousand, and a room that nobody reads must not cost more with every event.
+pub const UNREAD_EVENTS: usize = 1_000;
+
+/// Events looked at at once while counting.
+pub const UNREAD_PAGE: usize = 100;
+
+/// Events of a room looked at for the list of what somebody was notified of.
+pub const NOTIFIED_EVENTS: usize = 1_000;

@@ -123,6 +123,18 @@ pub enum Refusal {
     /// The operator wants every room to be encrypted.
     #[error("rooms of this server must be encrypted")]
     EncryptionRequired,
+    /// The room shows no such event.
+    #[error("there is no such event in the room")]
+    NoSuchEvent,
+    /// What only those in the room may do.
+    #[error("you are not in the room")]
+    NotJoined,
+    /// A parameter has a value that makes no sense.
+    #[error("{what}")]
+    InvalidParam {
+        /// What is wrong.
+        what: &'static str,
+    },
     /// The authorisation rules do not allow it.
     #[error("the authorisation rules do not allow the event: {why}")]
     Forbidden {
@@ -142,14 +154,14 @@ impl Refusal {
             Self::Malformed { .. } => "M_BAD_JSON",
             Self::TooLarge => "M_TOO_LARGE",
             Self::UnsupportedVersion { .. } => "M_UNSUPPORTED_ROOM_VERSION",
-            Self::NoSuchRoom | Self::NeedsFederation => "M_NOT_FOUND",
-            Self::BadSignature { .. } | Self::Forbidden { .. } | Self::EncryptionRequired => "M_FORBIDDEN",
+            Self::NoSuchRoom | Self::NeedsFederation | Self::NoSuchEvent => "M_NOT_FOUND",
+            Self::BadSignature { .. } | Self::Forbidden { .. } | Self::EncryptionRequired | Self::NotJoined => "M_FORBIDDEN",
             Self::InvalidRoomState { .. } => "M_INVALID_ROOM_STATE",
             Self::NoIdentityServer => "M_SERVER_NOT_TRUSTED",
             Self::GuestsForbidden => "M_GUEST_ACCESS_FORBIDDEN",
             Self::UnableToGrantJoin => "M_UNABLE_TO_GRANT_JOIN",
             Self::BadState { .. } => "M_BAD_STATE",
-            Self::InvalidAlias => "M_INVALID_PARAM",
+            Self::InvalidAlias | Self::InvalidParam { .. } => "M_INVALID_PARAM",
             Self::AliasTaken => "M_ROOM_IN_USE",
         }
     }

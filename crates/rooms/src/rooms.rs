@@ -12,6 +12,7 @@ use storage::{Batch, Key, NoPrevious, Record, Store};
 
 use crate::error::Error;
 use crate::event::SigningKey;
+use crate::notice::Notice;
 
 /// When new rooms are encrypted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,6 +59,7 @@ pub struct Rooms {
     store: Arc<Store>,
     options: RoomsOptions,
     key: SigningKey,
+    notice: Notice,
 }
 
 impl Rooms {
@@ -67,7 +69,8 @@ impl Rooms {
     /// As every read and commit; [`Error::Damaged`] when the stored key is none.
     pub async fn open(store: Arc<Store>, options: RoomsOptions) -> Result<Arc<Self>, Error> {
         let key = signing_key(&store, &options.server).await?;
-        Ok(Arc::new(Self { store, options, key }))
+        let notice = Notice::new(store.clock().clone());
+        Ok(Arc::new(Self { store, options, key, notice }))
     }
 
     /// The store.
@@ -83,6 +86,10 @@ impl Rooms {
     /// What the operator has decided.
     pub fn options(&self) -> &RoomsOptions {
         &self.options
+    }
+
+    pub(crate) fn notice(&self) -> &Notice {
+        &self.notice
     }
 
     /// The key with which this server signs.

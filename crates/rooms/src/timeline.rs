@@ -20,7 +20,7 @@ use crate::number::{EventNumber, RoomNumber};
 use crate::state::StateRoot;
 
 /// Where an event stands among those of its room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Order {
     /// Before everything that came live. Counted down from `u64::MAX`, because what lies further back is fetched later.
     History(u64),

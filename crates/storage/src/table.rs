@@ -73,6 +73,10 @@ pub const EVENT_SET_ASIDE_JSON: TableId = TableId(50);
 pub const PARTIAL_EVENT: TableId = TableId(51);
 /// Rooms that are being joined through another server: hash of the room's id → its number, and who is in it.
 pub const ROOM_ARRIVING: TableId = TableId(52);
+/// What users have read of a room: room, hash of user → their marks.
+pub const RECEIPT: TableId = TableId(60);
+/// The same marks by when they moved: room, position → mark.
+pub const RECEIPT_ORDER: TableId = TableId(61);
 /// Who has an account: hash of user → account. 64 to 95 are the `accounts` crate's.
 pub const ACCOUNT: TableId = TableId(64);
 /// The devices of users: hash of user, device → device and its tokens' hashes.
@@ -141,6 +145,8 @@ pub const CATALOGUE: &[TableEntry] = &[
     entry(ROOM_ARRIVING, "room_arriving", "rooms"),
     entry(ALIAS, "alias", "rooms"),
     entry(ROOM_NAMED, "room_named", "rooms"),
+    entry(RECEIPT, "receipt", "rooms"),
+    entry(RECEIPT_ORDER, "receipt_order", "rooms"),
     entry(ACCOUNT, "account", "accounts"),
     entry(DEVICE, "device", "accounts"),
     entry(TOKEN, "token", "accounts"),
