@@ -155,7 +155,9 @@ impl Refusal {
             Self::TooLarge => "M_TOO_LARGE",
             Self::UnsupportedVersion { .. } => "M_UNSUPPORTED_ROOM_VERSION",
             Self::NoSuchRoom | Self::NeedsFederation | Self::NoSuchEvent => "M_NOT_FOUND",
-            Self::BadSignature { .. } | Self::Forbidden { .. } | Self::EncryptionRequired | Self::NotJoined => "M_FORBIDDEN",
+            Self::BadSignature { .. } | Self::Forbidden { .. } | Self::EncryptionRequired | Self::NotJoined => {
+                "M_FORBIDDEN"
+            }
             Self::InvalidRoomState { .. } => "M_INVALID_ROOM_STATE",
             Self::NoIdentityServer => "M_SERVER_NOT_TRUSTED",
             Self::GuestsForbidden => "M_GUEST_ACCESS_FORBIDDEN",
