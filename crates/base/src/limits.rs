@@ -311,3 +311,40 @@ pub const UNREAD_PAGE: usize = 100;
 
 /// Events of a room looked at for the list of what somebody was notified of.
 pub const NOTIFIED_EVENTS: usize = 1_000;
+
+/// Most redactions looked at that came before the event they name: only one of them can be the first that may.
+pub const REDACTIONS_WAITING: usize = 32;
+
+/// Longest text of a room's card, in bytes: a name or topic as lists show it. Events may have 64 KiB of it, which lists of a
+/// thousand rooms could not carry.
+pub const CARD_TEXT_BYTES: usize = 2048;
+
+/// Most rooms in a card whose members may join: what a restricted room's rule holds in practice is one to five.
+pub const CARD_ALLOWED_ROOMS: usize = 64;
+
+/// Members kept as those who stand for a room: five are told to a client, and it is not told of itself
+/// (<https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3sync_response-200_roomsummary>).
+pub const CARD_HEROES: usize = 6;
+
+/// Most distinct words of an event that are found by search: three paragraphs. More rows would make a long message cost
+/// more than a hundred short ones.
+pub const SEARCH_WORDS: usize = 64;
+
+/// Most characters of a word that are looked at: longer ones are no words.
+pub const SEARCH_WORD_CHARS: usize = 48;
+
+/// Most events of a timeline that are looked at for one page: a user who may see, or asks for, few of a room's events gets
+/// them over several requests, each of which takes some tens of milliseconds at most.
+pub const TIMELINE_LOOKED_AT: usize = 2_000;
+
+/// Most edits of one event among which the newest valid one is looked for: more are a quarrel of bots.
+pub const EDITS_LOOKED_AT: usize = 256;
+
+/// Most references that go with an event; what a client cannot show need not be sent.
+pub const REFERENCES_BUNDLED: usize = 100;
+
+/// Most events of a thread looked at for the last that a user may see: those after it are by people they ignore.
+pub const THREAD_LOOKED_AT: usize = 512;
+
+/// Most relations looked at for one answer that needs all of an event: those of several types, or over several steps.
+pub const RELATIONS_LOOKED_AT: usize = 5_000;

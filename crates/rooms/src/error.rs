@@ -135,6 +135,9 @@ pub enum Refusal {
         /// What is wrong.
         what: &'static str,
     },
+    /// A pagination token that is none of ours.
+    #[error("the pagination token is not one that this server gave out for this room")]
+    UnknownToken,
     /// The authorisation rules do not allow it.
     #[error("the authorisation rules do not allow the event: {why}")]
     Forbidden {
@@ -163,7 +166,7 @@ impl Refusal {
             Self::GuestsForbidden => "M_GUEST_ACCESS_FORBIDDEN",
             Self::UnableToGrantJoin => "M_UNABLE_TO_GRANT_JOIN",
             Self::BadState { .. } => "M_BAD_STATE",
-            Self::InvalidAlias | Self::InvalidParam { .. } => "M_INVALID_PARAM",
+            Self::InvalidAlias | Self::InvalidParam { .. } | Self::UnknownToken => "M_INVALID_PARAM",
             Self::AliasTaken => "M_ROOM_IN_USE",
         }
     }

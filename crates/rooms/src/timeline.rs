@@ -35,8 +35,10 @@ impl Order {
     /// Before every event.
     pub const START: Self = Self::History(0);
 
-    const HISTORY: u8 = 0;
-    const LIVE: u8 = 1;
+    pub(crate) const HISTORY: u8 = 0;
+    pub(crate) const LIVE: u8 = 1;
+    /// Not in keys: there it goes on where the key of what came live ends.
+    pub(crate) const FILLED: u8 = 2;
 
     /// The order right after this one.
     #[must_use]
@@ -143,7 +145,7 @@ pub fn put_filled(
     state: StateRoot,
 ) {
     put(batch, room, Order::Filled(after, place), event, state);
-    let order = [&[FILLED], after.0.to_be_bytes().as_slice(), place.to_be_bytes().as_slice()].concat();
+    let order = [&[Order::FILLED], after.0.to_be_bytes().as_slice(), place.to_be_bytes().as_slice()].concat();
     batch.put(&order_key(room, event), order);
 }
 
@@ -157,9 +159,6 @@ pub fn remove(batch: &mut Batch, room: RoomNumber, order: Order, event: EventNum
 fn put(batch: &mut Batch, room: RoomNumber, order: Order, event: EventNumber, state: StateRoot) {
     batch.put_record(&Key::of(ROOM_TIMELINE, &(room, order)), &TimelineRecord { event, state });
 }
-
-/// Begins the stored order of an event that fills a gap.
-const FILLED: u8 = 2;
 
 fn order_key(room: RoomNumber, event: EventNumber) -> Key {
     Key::of(EVENT_ORDER, &(room, event))
@@ -228,17 +227,21 @@ pub async fn last_until(store: &Store, room: RoomNumber, order: Order) -> Result
 pub async fn orders(store: &Store, room: RoomNumber, events: &[EventNumber]) -> Result<Vec<Option<Order>>, Error> {
     let keys: Vec<Key> = events.iter().map(|event| order_key(room, *event)).collect();
     let rows = store.engine().get_many(&keys).await.map_err(Error::storage("reading an event's place"))?;
-    let order = |value: &[u8]| match split_stamp(value) {
+    rows.into_iter().map(|row| row.map(|row| decode_order(&row.value)).transpose()).collect()
+}
+
+/// Reads an event's place as it is stored.
+fn decode_order(value: &[u8]) -> Result<Order, Error> {
+    match split_stamp(value) {
         Some(([Order::HISTORY], place)) => Ok(Order::History(place.0)),
         Some(([Order::LIVE], position)) => Ok(Order::Live(position)),
-        Some(([FILLED, after @ ..], place)) => {
+        Some(([Order::FILLED, after @ ..], place)) => {
             let after = after.try_into().map(u64::from_be_bytes);
             let after = after.map_err(|_| Error::damaged("an event's place has too few bytes"))?;
             Ok(Order::Filled(Position(after), place.0))
         }
         _ => Err(Error::damaged("an event's place is none")),
-    };
-    rows.into_iter().map(|row| row.map(|row| order(&row.value)).transpose()).collect()
+    }
 }
 
 #[cfg(test)]

@@ -60,11 +60,6 @@ pub const ROOM_TIMELINE: TableId = TableId(46);
 pub const EVENT_ORDER: TableId = TableId(47);
 /// The key with which this server signs: which → name and secret.
 pub const SIGNING_KEY: TableId = TableId(48);
-/// Where aliases lead: hash of the alias → room and who gave it.
-pub const ALIAS: TableId = TableId(53);
-/// The aliases of a room, and which rooms are listed: which, room, hash of the alias → the alias, or nothing.
-pub const ROOM_NAMED: TableId = TableId(54);
-
 /// Events that could not be worked on: digest → who, where, why. 49 to 52 are `rooms::ingest`'s.
 pub const EVENT_SET_ASIDE: TableId = TableId(49);
 /// Those events as they came: digest, part → bytes.
@@ -73,10 +68,21 @@ pub const EVENT_SET_ASIDE_JSON: TableId = TableId(50);
 pub const PARTIAL_EVENT: TableId = TableId(51);
 /// Rooms that are being joined through another server: hash of the room's id → its number, and who is in it.
 pub const ROOM_ARRIVING: TableId = TableId(52);
+/// Where aliases lead: hash of the alias → room and who gave it.
+pub const ALIAS: TableId = TableId(53);
+/// The aliases of a room, and which rooms are listed: which, room, hash of the alias → the alias, or nothing.
+pub const ROOM_NAMED: TableId = TableId(54);
+/// What relates to events of a room, redactions that wait for their event, threads: room, which, event, … → see `rooms`.
+pub const RELATION: TableId = TableId(57);
+/// A room at a glance, by its state now: room, which → counts of members, card, keys of what is no membership.
+pub const ROOM_CARD: TableId = TableId(58);
+/// Where words were said: room, hash of the word, event → nothing.
+pub const WORD: TableId = TableId(59);
 /// What users have read of a room: room, hash of user → their marks.
 pub const RECEIPT: TableId = TableId(60);
 /// The same marks by when they moved: room, position → mark.
 pub const RECEIPT_ORDER: TableId = TableId(61);
+
 /// Who has an account: hash of user → account. 64 to 95 are the `accounts` crate's.
 pub const ACCOUNT: TableId = TableId(64);
 /// The devices of users: hash of user, device → device and its tokens' hashes.
@@ -145,6 +151,9 @@ pub const CATALOGUE: &[TableEntry] = &[
     entry(ROOM_ARRIVING, "room_arriving", "rooms"),
     entry(ALIAS, "alias", "rooms"),
     entry(ROOM_NAMED, "room_named", "rooms"),
+    entry(RELATION, "relation", "rooms"),
+    entry(ROOM_CARD, "room_card", "rooms"),
+    entry(WORD, "word", "rooms"),
     entry(RECEIPT, "receipt", "rooms"),
     entry(RECEIPT_ORDER, "receipt_order", "rooms"),
     entry(ACCOUNT, "account", "accounts"),

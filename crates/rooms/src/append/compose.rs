@@ -6,11 +6,14 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use storage::{Batch, NoPrevious, Record, Stamp};
 
-use crate::append::{EVENT_ACCEPTED, Proposal, View, member};
+use crate::append::redaction::Redaction;
+use crate::append::{EVENT_ACCEPTED, Proposal, View, changes, member, redaction};
 use crate::error::Error;
 use crate::event::Standing;
 use crate::graph::{EventFacts, Graph, Head, Pending, Place, StoredChain, put_chain, put_event, put_head, put_room};
 use crate::number::{EventNumber, KeyNumber, RoomNumber};
+use crate::read::relation::{At, Named, Names, Relations};
+use crate::read::{card, words};
 use crate::resolve::resolve;
 use crate::state::{Nodes, StateRoot, add_key, load, put_new_nodes};
 use crate::timeline;
@@ -43,7 +46,7 @@ pub(super) struct Composed {
 pub(super) async fn compose(view: View<'_>, proposal: &Proposal) -> Result<Composed, Error> {
     let View { graph, mut head, mut nodes, was } = view;
     let (room, old, mut batch) = (graph.room(), head.clone(), Batch::new());
-    let pending = place(&graph, &mut head, &mut nodes, &mut batch, proposal).await?;
+    let (pending, named) = place(&graph, &mut head, &mut nodes, &mut batch, proposal).await?;
     let Pending { number, facts, chain, .. } = &pending;
 
     let graph = graph.with(&pending);
@@ -51,7 +54,14 @@ pub(super) async fn compose(view: View<'_>, proposal: &Proposal) -> Result<Compo
     if head.extremities != old.extremities {
         head.state = state_after(&graph, &mut nodes, &head.extremities).await?;
     }
-    member::put_changes(&mut batch, &graph, &mut nodes, [old.state, head.state]).await?;
+    let mut changed = changes::between(&graph, &mut nodes, [old.state, head.state]).await?;
+    let moved = member::put_changes(&mut batch, &graph, &changed).await?;
+    let mut relations = Relations::default();
+    if let Some(target) = named.target {
+        let redaction = Redaction { target, before: proposal.before, state: head.state };
+        changed.extend(redaction::put(&mut batch, &graph, &mut nodes, &mut relations, &pending, &redaction).await?);
+    }
+    card::put_changes(&mut batch, &graph, &pending, &changed, &moved).await?;
 
     let Place::InGraph { before, after } = facts.place else {
         return Err(Error::damaged("an event was to be appended outside the graph"));
@@ -75,7 +85,10 @@ pub(super) async fn compose(view: View<'_>, proposal: &Proposal) -> Result<Compo
         .then(|| batch.append(partition, EVENT_ACCEPTED, LogRecord { room, event: *number }.encode()));
     if let Some(stamp) = stamp {
         timeline::put_live(&mut batch, room, stamp, *number, head.state);
+        relations.add(&mut batch, &graph, *number, &pending.pdu, &named, At::Stamp(stamp)).await?;
+        words::put(&mut batch, room, &pending.pdu, *number);
     }
+    relations.put(&mut batch, room, stamp);
     Ok(Composed { number: *number, batch, stamp })
 }
 
@@ -86,12 +99,15 @@ async fn place(
     nodes: &mut Nodes,
     batch: &mut Batch,
     proposal: &Proposal,
-) -> Result<Pending, Error> {
+) -> Result<(Pending, Named), Error> {
     let (pdu, standing) = (proposal.event.pdu(), proposal.event.standing());
-    let mut numbering = graph.numbering(head, pdu).await?;
+    let names = Names::of(pdu, standing);
+    let mut numbering = graph.numbering(head, pdu, &names.ids()).await?;
     let number = numbering.number(&pdu.id().to_owned());
     let prev = pdu.prev_events().iter().map(|id| numbering.number(id)).collect();
     let auth: Vec<EventNumber> = pdu.auth_events().iter().map(|id| numbering.number(id)).collect();
+    let was_named = !numbering.is_new(&pdu.id().to_owned());
+    let mut named = names.numbered(&mut numbering);
     numbering.put(batch, graph.room(), head);
 
     let (mut key, mut chain, mut after) = (None, None, proposal.before);
@@ -118,8 +134,14 @@ async fn place(
     let files = key.as_ref().map(|(_, filed)| *filed);
     let place = Place::InGraph { before: proposal.before, after };
     let id = pdu.id().to_owned();
-    let facts = EventFacts { id, standing, place, depth: pdu.depth(), prev, auth, files };
-    Ok(Pending { number, facts, pdu: pdu.clone(), key, chain })
+    let sent = proposal.sent_as.as_ref().map(|sent_as| sent_as.transaction().clone());
+    let redacted = if was_named { redaction::waiting(graph, nodes, number, pdu).await? } else { None };
+    if redacted.is_some() {
+        named.relates_to = None;
+    }
+    let (redacted_by, pdu) = redacted.map_or((None, pdu.clone()), |(by, pdu)| (Some(by), pdu));
+    let facts = EventFacts { id, standing, place, depth: pdu.depth(), prev, auth, files, sent, redacted_by };
+    Ok((Pending { number, facts, pdu, key, chain }, named))
 }
 
 /// The room's state: what the states after its forward extremities come to.

@@ -2,16 +2,17 @@
 //! members of a room nor the rooms of a user are ever looked for in states.
 
 use base::limits;
+use ruma::events::StateEventType;
 use ruma::{OwnedUserId, UserId};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use storage::table::{ROOM_MEMBER, USER_ROOM};
 use storage::{Batch, Direction, Key, KeyRange, NoPrevious, Record, Store};
 
+use crate::append::changes::Changed;
 use crate::error::Error;
 use crate::graph::Graph;
-use crate::number::{EventNumber, KeyNumber, RoomNumber};
-use crate::state::{Nodes, StateRoot, load};
+use crate::number::{EventNumber, RoomNumber};
 
 /// One user's membership of one room.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,9 +25,20 @@ pub struct Membership {
     pub membership: String,
     /// The event that says so.
     pub event: EventNumber,
+    /// The event by which the user ceased to be joined, the last time they did.
+    pub left: Option<EventNumber>,
 }
 
-impl Record for Membership {
+/// A membership as it was stored before it was known when who left did.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct MembershipV1 {
+    room: RoomNumber,
+    user: OwnedUserId,
+    membership: String,
+    event: EventNumber,
+}
+
+impl Record for MembershipV1 {
     const VERSION: u8 = 1;
     type Previous = NoPrevious;
 
@@ -35,13 +47,30 @@ impl Record for Membership {
     }
 }
 
+impl Record for Membership {
+    const VERSION: u8 = 2;
+    type Previous = MembershipV1;
+
+    fn migrate(previous: MembershipV1) -> Self {
+        let MembershipV1 { room, user, membership, event } = previous;
+        Self { room, user, membership, event, left: None }
+    }
+}
+
 #[derive(Deserialize)]
 struct Content {
     membership: String,
 }
 
-fn digest(user: &str) -> [u8; 32] {
-    Sha256::digest(user).into()
+const JOIN: &str = "join";
+
+/// The part of a key that stands for `user`.
+pub(crate) fn user_digest(user: &UserId) -> [u8; 32] {
+    Sha256::digest(user.as_str()).into()
+}
+
+fn member_key(room: RoomNumber, user: [u8; 32]) -> Key {
+    Key::of(ROOM_MEMBER, &(room, user))
 }
 
 /// What the memberships of `users` in `room` are, in their order.
@@ -49,11 +78,13 @@ fn digest(user: &str) -> [u8; 32] {
 /// # Errors
 /// As every read.
 pub async fn memberships(store: &Store, room: RoomNumber, users: &[&UserId]) -> Result<Vec<Option<Membership>>, Error> {
-    let keys: Vec<Key> = users.iter().map(|user| Key::of(ROOM_MEMBER, &(room, digest(user.as_str())))).collect();
+    let keys: Vec<Key> = users.iter().map(|user| member_key(room, user_digest(user))).collect();
     let rows = store.engine().get_many(&keys).await.map_err(Error::storage("reading memberships"))?;
-    let decode =
-        |value: &[u8]| Membership::decode(value).map_err(|error| Error::damaged(format!("a membership: {error}")));
     rows.into_iter().map(|row| row.map(|row| decode(&row.value)).transpose()).collect()
+}
+
+fn decode(value: &[u8]) -> Result<Membership, Error> {
+    Membership::decode(value).map_err(|error| Error::damaged(format!("a membership: {error}")))
 }
 
 /// Those who are or were in `room`, in no order that means anything.
@@ -69,7 +100,7 @@ pub async fn members(store: &Store, room: RoomNumber) -> Result<Vec<Membership>,
 /// # Errors
 /// As every read.
 pub async fn rooms_of_user(store: &Store, user: &UserId) -> Result<Vec<Membership>, Error> {
-    read(store, KeyRange::prefix(USER_ROOM, &digest(user.as_str()))).await
+    read(store, KeyRange::prefix(USER_ROOM, &user_digest(user))).await
 }
 
 async fn read(store: &Store, mut range: KeyRange) -> Result<Vec<Membership>, Error> {
@@ -78,8 +109,7 @@ async fn read(store: &Store, mut range: KeyRange) -> Result<Vec<Membership>, Err
         let page = store.scan(&range, Direction::Forward, limits::SCAN_ROWS).await;
         let page = page.map_err(Error::storage("reading memberships"))?;
         for row in page.rows {
-            let membership = Membership::decode(&row.value);
-            found.push(membership.map_err(|error| Error::damaged(format!("a membership: {error}")))?);
+            found.push(decode(&row.value)?);
         }
         match page.rest {
             Some(rest) => range = rest,
@@ -88,34 +118,50 @@ async fn read(store: &Store, mut range: KeyRange) -> Result<Vec<Membership>, Err
     }
 }
 
-/// Writes what has changed between the room's state before and now.
+/// How one user's membership changed.
+#[derive(Clone, Debug)]
+pub(crate) struct Moved {
+    /// The user.
+    pub(crate) user: OwnedUserId,
+    /// What it was.
+    pub(crate) was: Option<String>,
+    /// What it is.
+    pub(crate) is: Option<String>,
+}
+
+/// Writes what has changed in who is in the room, and returns it.
 pub(super) async fn put_changes(
     batch: &mut Batch,
     graph: &Graph<'_>,
-    nodes: &mut Nodes,
-    [before, now]: [StateRoot; 2],
-) -> Result<(), Error> {
-    let changed = load(graph.store(), nodes, |nodes| nodes.differences(before, now, KeyNumber(0), usize::MAX)).await?;
-    let keys: Vec<KeyNumber> = changed.iter().map(|change| change.key).collect();
-    let names = graph.key_names(&keys).await?;
-    for change in changed {
-        let Some(name) = names.get(&change.key).filter(|name| name.kind.to_string() == "m.room.member") else {
-            continue;
-        };
-        // A state key that is no user id names nobody.
-        let Ok(user) = UserId::parse(&name.key) else { continue };
-        let (room, user_digest) = (graph.room(), digest(user.as_str()));
-        let keys = [Key::of(ROOM_MEMBER, &(room, user_digest)), Key::of(USER_ROOM, &(user_digest, room))];
-        let Some(event) = change.after else {
-            keys.iter().for_each(|key| batch.delete(key));
-            continue;
-        };
-        let known = graph.events(&[event]).await?.into_iter().flatten().next();
-        let known = known.ok_or_else(|| Error::damaged(format!("{event:?} is in a state and not there")))?;
-        let content: Content = serde_json::from_str(known.pdu.content().get())
-            .map_err(|error| Error::damaged(format!("the content of a member event: {error}")))?;
-        let record = Membership { room, user: user.clone(), membership: content.membership, event };
-        keys.iter().for_each(|key| batch.put_record(key, &record));
+    changes: &[Changed],
+) -> Result<Vec<Moved>, Error> {
+    let of_members = changes.iter().filter(|change| change.key.kind == StateEventType::RoomMember);
+    // A state key that is no user id names nobody.
+    let of_members: Vec<(OwnedUserId, &Changed)> =
+        of_members.filter_map(|change| Some((UserId::parse(&change.key.key).ok()?, change))).collect();
+    let users: Vec<&UserId> = of_members.iter().map(|(user, _)| &**user).collect();
+    let before = memberships(graph.store(), graph.room(), &users).await?;
+    let mut moved = Vec::with_capacity(of_members.len());
+    for ((user, change), before) in of_members.into_iter().zip(before) {
+        let (room, digest) = (graph.room(), user_digest(&user));
+        let keys = [member_key(room, digest), Key::of(USER_ROOM, &(digest, room))];
+        let mut is = None;
+        match &change.event {
+            None => keys.iter().for_each(|key| batch.delete(key)),
+            Some((event, known)) => {
+                let content: Content = serde_json::from_str(known.pdu.content().get())
+                    .map_err(|error| Error::damaged(format!("the content of a member event: {error}")))?;
+                let mut left = before.as_ref().and_then(|before| before.left);
+                if content.membership != JOIN && before.as_ref().is_some_and(|before| before.membership == JOIN) {
+                    left = Some(*event);
+                }
+                let membership = content.membership;
+                let record = Membership { room, user: user.clone(), membership, event: *event, left };
+                keys.iter().for_each(|key| batch.put_record(key, &record));
+                is = Some(record.membership);
+            }
+        }
+        moved.push(Moved { user, was: before.map(|before| before.membership), is });
     }
-    Ok(())
+    Ok(moved)
 }

@@ -6,13 +6,18 @@
 //!
 //! Must not judge: a [`Proposal`] holds an event that was.
 //!
-//! Where to go: `compose` puts the batch together, `member` keeps the membership index that goes with it, `sent` remembers
-//! transaction ids.
+//! Where to go: `compose` puts the batch together, `changes` finds what it changes in the state, `member` keeps the membership
+//! index that goes with it, `redaction` takes content away, `sent` remembers transaction ids. What readers look things up by
+//! (relations, words, a room's card) is written by `read`, in the same batch.
 
+mod changes;
 mod compose;
 mod member;
+mod redaction;
 mod sent;
 
+#[cfg(test)]
+pub(crate) mod fixture;
 #[cfg(test)]
 mod tests;
 
@@ -30,8 +35,10 @@ use crate::graph::{Completeness, Graph, Head, Place, head_of};
 use crate::number::{EventNumber, KeyNumber, RoomNumber};
 use crate::state::{Nodes, StateRoot, load};
 
+pub(crate) use changes::Changed;
 pub use compose::LogRecord;
-pub use member::{Membership, members, memberships, rooms_of_user};
+pub use member::{Membership, MembershipV1, members, memberships, rooms_of_user};
+pub(crate) use member::{Moved, user_digest};
 pub use sent::SentAs;
 
 /// Log entries of this kind say that an event was accepted into a room; their payload is a [`LogRecord`].

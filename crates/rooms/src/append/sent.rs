@@ -10,10 +10,14 @@ use storage::table::SENT;
 use storage::{Batch, Key, NoPrevious, Record, Store};
 
 use crate::error::Error;
+use crate::graph::Transaction;
 
 /// The transaction id of a request, with all that it is unique within.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SentAs([u8; 32]);
+pub struct SentAs {
+    digest: [u8; 32],
+    transaction: Transaction,
+}
 
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct SentRecord {
@@ -40,11 +44,17 @@ impl SentAs {
             hasher.update(part.len().to_be_bytes());
             hasher.update(part);
         }
-        Self(hasher.finalize().into())
+        let transaction = Transaction { device: device.to_owned(), id: id.to_owned() };
+        Self { digest: hasher.finalize().into(), transaction }
     }
 
     fn key(&self) -> Key {
-        Key::of(SENT, &self.0)
+        Key::of(SENT, &self.digest)
+    }
+
+    /// The device and its transaction id, as they are kept with the event.
+    pub(super) fn transaction(&self) -> &Transaction {
+        &self.transaction
     }
 
     /// The event that was sent under it before.

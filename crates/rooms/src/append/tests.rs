@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use async_trait::async_trait;
 use base::{Partition, Position, Random};
 use proptest::prelude::*;
 use ruma::{OwnedEventId, UserId};
@@ -10,132 +9,15 @@ use serde_json::json;
 use storage::{MemoryDisk, Record, Store};
 
 use crate::append::compose::compose;
-use crate::append::{
-    Appended, EVENT_ACCEPTED, Kept, LogRecord, Proposal, Propose, SentAs, View, append, make_room, members,
-    rooms_of_user,
-};
+use crate::append::fixture::{Comes, Says, beginning, join, latest, made, message, room_of};
+use crate::append::{Appended, EVENT_ACCEPTED, LogRecord, Propose, SentAs, View, append, members, rooms_of_user};
 use crate::error::{Error, Refusal};
-use crate::event::fixture::{ALICE, BOB, FOREVER, Room, key, ring};
-use crate::event::{
-    Draft, Judged, Known, Pdu, Place as DraftPlace, ReceivedPdu, RoomVersion, Standing, StateKey, Verification,
-    VerifiedPdu, auth_state_keys, authorise, build,
-};
+use crate::event::fixture::{ALICE, BOB, Room};
+use crate::event::{Judged, Known, Pdu, RoomVersion, Standing, StateKey};
 use crate::graph::fixture::open;
 use crate::graph::{Graph, Place, head_of, put_head};
 use crate::number::{EventNumber, KeyNumber, RoomNumber};
-use crate::resolve::resolve;
 use crate::state::{Nodes, StateRoot, key_names, load, put_new_nodes};
-
-const SERVERS: [&str; 3] = ["one", "two", "three"];
-
-fn latest() -> &'static RoomVersion {
-    &RoomVersion::all()[11]
-}
-
-fn received(pdu: &Pdu) -> VerifiedPdu {
-    let event = ReceivedPdu::read(pdu.version(), pdu.json()).unwrap().check().unwrap();
-    match event.verify(&ring(&SERVERS, FOREVER)) {
-        Ok(Verification::Verified(event)) => event,
-        other => panic!("{other:?}"),
-    }
-}
-
-/// Somebody here who says something.
-struct Says {
-    draft: Draft,
-    sent_as: Option<SentAs>,
-    asked: u32,
-}
-
-impl Says {
-    fn new(draft: Draft) -> Self {
-        Self { draft, sent_as: None, asked: 0 }
-    }
-}
-
-#[async_trait]
-impl Propose for Says {
-    async fn propose(&mut self, view: &mut View<'_>) -> Result<Proposal, Error> {
-        self.asked += 1;
-        let (key, random) = (key(self.draft.sender.server_name()), view.graph.store().random().clone());
-        let mut place = DraftPlace {
-            version: view.graph.version(),
-            room_id: Some(view.head.room_id.clone()),
-            prev_events: view.extremities().await?,
-            auth_events: Vec::new(),
-            at: view.graph.store().clock().now(),
-        };
-        let first = build(self.draft.clone(), place.clone(), &key, &random)?;
-        let state = view.deciding(view.head.state, first.pdu()).await?;
-        let hidden = first.pdu().create_event_id();
-        for key in auth_state_keys(first.pdu())? {
-            let known = state.get(&key.kind.to_string(), &key.key);
-            if let Some(known) = known.filter(|known| Some(known.pdu.id()) != hidden.as_deref()) {
-                place.auth_events.push(known.pdu.reference()?);
-            }
-        }
-        let event = build(self.draft.clone(), place, &key, &random)?;
-        match authorise(event, &state, &state, &state) {
-            Judged::Authorised(event) => {
-                let (before, sent_as) = (view.head.state, self.sent_as.clone());
-                Ok(Proposal { event: Kept::Authorised(event), before, sent_as })
-            }
-            Judged::Rejected(event) => Err(Refusal::Forbidden { why: event.why().to_owned() }.into()),
-            Judged::Need(ids) => panic!("{ids:?}"),
-        }
-    }
-}
-
-/// An event from elsewhere, whose prev events are all here.
-struct Comes(Pdu);
-
-#[async_trait]
-impl Propose for Comes {
-    async fn propose(&mut self, view: &mut View<'_>) -> Result<Proposal, Error> {
-        let pdu = &self.0;
-        let graph = view.graph;
-        let prev: Vec<EventNumber> = graph.numbers(pdu.prev_events()).await?.into_values().collect();
-        let states = graph.facts(&prev).await?.into_iter().flatten().map(|facts| match facts.place {
-            Place::InGraph { after, .. } => after,
-            Place::Outlier => panic!("it came as an outlier"),
-        });
-        let states: Vec<StateRoot> = states.collect();
-        let before = resolve(&graph, &mut view.nodes, &states).await?;
-        let leans_on: Vec<OwnedEventId> = pdu.auth_events().iter().cloned().chain(pdu.create_event_id()).collect();
-        let leans_on: Vec<EventNumber> = graph.numbers(&leans_on).await?.into_values().collect();
-        let leans_on = crate::event::AuthState::new(graph.events(&leans_on).await?.into_iter().flatten());
-        let (before_it, now) = (view.deciding(before, pdu).await?, view.deciding(view.head.state, pdu).await?);
-        let event = match authorise(received(pdu), &leans_on, &before_it, &now) {
-            Judged::Authorised(event) => Kept::Authorised(event),
-            Judged::Rejected(event) => Kept::Rejected(event),
-            Judged::Need(ids) => panic!("{ids:?}"),
-        };
-        Ok(Proposal { event, before, sent_as: None })
-    }
-}
-
-/// Makes the room of `create` and appends `rest`.
-async fn room_of(store: &Store, create: &Pdu, rest: impl IntoIterator<Item = &Pdu>) -> RoomNumber {
-    let nothing = crate::event::AuthState::default();
-    let Judged::Authorised(created) = authorise(received(create), &nothing, &nothing, &nothing) else { panic!() };
-    let room = make_room(store, created, None).await.unwrap();
-    for pdu in rest {
-        append(store, room, &mut Comes(pdu.clone())).await.unwrap();
-    }
-    room
-}
-
-/// What a fixture's room began with, in order.
-fn beginning(room: &Room) -> Vec<Pdu> {
-    let mut events: Vec<Pdu> = room.state.values().map(|known| known.pdu.clone()).collect();
-    events.sort_by_key(Pdu::depth);
-    events
-}
-
-async fn made(store: &Store, room: &Room) -> RoomNumber {
-    let events = beginning(room);
-    room_of(store, &events[0], &events[1..]).await
-}
 
 type Entries = BTreeMap<StateKey, OwnedEventId>;
 
@@ -186,14 +68,6 @@ async fn logged(store: &Store, room: RoomNumber) -> Vec<EventNumber> {
     let of_room = entries.iter().filter(|entry| entry.kind == EVENT_ACCEPTED);
     let records = of_room.map(|entry| LogRecord::decode(&entry.payload).unwrap());
     records.filter(|record| record.room == room).map(|record| record.event).collect()
-}
-
-fn message(sender: &str, body: &str) -> Draft {
-    Room::draft(sender, "m.room.message", None, json!({ "body": body }))
-}
-
-fn join(user: &str) -> Draft {
-    Room::draft(user, "m.room.member", Some(user), json!({ "membership": "join" }))
 }
 
 #[tokio::test]

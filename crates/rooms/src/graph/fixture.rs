@@ -59,7 +59,7 @@ pub(crate) async fn addition(
     let (mut head, was) = head_of(store, ROOM).await.unwrap().unwrap();
     let pdu = &event.pdu;
     let mut batch = Batch::new();
-    let mut numbering = graph.numbering(&head, pdu).await.unwrap();
+    let mut numbering = graph.numbering(&head, pdu, &[]).await.unwrap();
     let number = numbering.number(&pdu.id().to_owned());
     let prev = pdu.prev_events().iter().map(|id| numbering.number(id)).collect();
     let auth: Vec<EventNumber> = pdu.auth_events().iter().map(|id| numbering.number(id)).collect();
@@ -87,8 +87,17 @@ pub(crate) async fn addition(
         files = Some(filed);
     }
     let place = Place::InGraph { before, after: head.state };
-    let facts =
-        EventFacts { id: pdu.id().to_owned(), standing: event.standing, place, depth: pdu.depth(), prev, auth, files };
+    let facts = EventFacts {
+        id: pdu.id().to_owned(),
+        standing: event.standing,
+        place,
+        depth: pdu.depth(),
+        prev,
+        auth,
+        files,
+        sent: None,
+        redacted_by: None,
+    };
     head.extremities = graph.extremities_after(&head.extremities, number, &facts).await.unwrap();
     put_event(&mut batch, ROOM, number, &facts, pdu.json());
     put_head(&mut batch, ROOM, &head, Some(was));

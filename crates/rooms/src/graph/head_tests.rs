@@ -13,7 +13,17 @@ const IN_GRAPH: Place = Place::InGraph { before: StateRoot::EMPTY, after: StateR
 
 fn facts(number: u64, standing: Standing, prev: Vec<EventNumber>) -> EventFacts {
     let id = format!("${number:043}").try_into().unwrap();
-    EventFacts { id, standing, place: IN_GRAPH, depth: 1, prev, auth: Vec::new(), files: None }
+    EventFacts {
+        id,
+        standing,
+        place: IN_GRAPH,
+        depth: 1,
+        prev,
+        auth: Vec::new(),
+        files: None,
+        sent: None,
+        redacted_by: None,
+    }
 }
 
 #[derive(Default)]

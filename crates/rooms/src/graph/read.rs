@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use base::limits;
+use bytes::Bytes;
 use ruma::{EventId, OwnedEventId, RoomId};
 use storage::{Direction, Key, KeyRange, Record, Store, Version};
 
@@ -63,6 +64,17 @@ pub struct Pending {
     pub key: Option<(StateKey, KeyNumber)>,
     /// The stored form of its auth chain, if it will have one.
     pub chain: Option<StoredChain>,
+}
+
+/// An event as it is stored, not looked into.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// Its number.
+    pub number: EventNumber,
+    /// What the graph knows of it.
+    pub facts: EventFacts,
+    /// Its canonical JSON.
+    pub json: Bytes,
 }
 
 /// One room's graph, and possibly an event that is about to be appended, seen as if it were there.
@@ -142,12 +154,14 @@ impl<'a> Graph<'a> {
         Ok(names)
     }
 
-    /// Gives numbers to `event` and to all that it names, as far as they have none.
+    /// Gives numbers to `event`, to all that it follows or leans on, and to what it names otherwise (`also`), as far as they
+    /// have none. No other id may be asked for: it might have a number.
     ///
     /// # Errors
     /// As every read.
-    pub async fn numbering(&self, head: &Head, event: &Pdu) -> Result<Numbering, Error> {
-        let mut ids = vec![event.id().to_owned()];
+    pub async fn numbering(&self, head: &Head, event: &Pdu, also: &[OwnedEventId]) -> Result<Numbering, Error> {
+        let mut ids = also.to_vec();
+        ids.push(event.id().to_owned());
         ids.extend(event.prev_events().iter().chain(event.auth_events()).cloned());
         Ok(Numbering::new(head, self.numbers(&ids).await?))
     }
@@ -190,6 +204,29 @@ impl<'a> Graph<'a> {
             });
         }
         Ok(known)
+    }
+
+    /// The events as they are stored, in their order; `None` for one known by name only. For readers: what is about to be
+    /// appended is not among them.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn stored(&self, events: &[EventNumber]) -> Result<Vec<Option<Stored>>, Error> {
+        let keys = events.iter().flat_map(|event| [facts_key(self.room, *event), json_key(self.room, *event)]);
+        let keys: Vec<Key> = keys.collect();
+        let mut rows = self.store.engine().get_many(&keys).await.map_err(Error::storage("reading events"))?.into_iter();
+        let mut found = Vec::with_capacity(events.len());
+        for number in events {
+            found.push(match (rows.next().flatten(), rows.next().flatten()) {
+                (Some(facts), Some(json)) => {
+                    let facts = decode(&facts.value, "an event's facts")?;
+                    Some(Stored { number: *number, facts, json: json.value })
+                }
+                (None, None) => None,
+                _ => return Err(Error::damaged("an event's JSON and its facts are not both there")),
+            });
+        }
+        Ok(found)
     }
 
     /// Those that name `event` as one before them, in the order they came.

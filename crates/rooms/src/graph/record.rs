@@ -1,6 +1,6 @@
 //! The rows of the graph: what they are filed under, and what they hold.
 
-use ruma::{EventId, OwnedEventId, OwnedRoomId, RoomId, RoomVersionId};
+use ruma::{EventId, OwnedDeviceId, OwnedEventId, OwnedRoomId, OwnedTransactionId, RoomId, RoomVersionId};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use storage::table::{AUTH_CHAIN, AUTH_CHILD, EVENT, EVENT_CHILD, EVENT_JSON, EVENT_NUMBER, ROOM, ROOM_HEAD};
@@ -104,6 +104,41 @@ pub struct EventFacts {
     pub auth: Vec<EventNumber>,
     /// What it is filed under, if it is a state event.
     pub files: Option<KeyNumber>,
+    /// How a client of this server sent it, for that client alone to be told.
+    pub sent: Option<Transaction>,
+    /// The event that took its content away: the stored JSON has none left that a redaction does not spare.
+    pub redacted_by: Option<EventNumber>,
+}
+
+/// The facts as they were stored before transactions and redactions were among them.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct EventFactsV1 {
+    id: OwnedEventId,
+    standing: Standing,
+    place: Place,
+    depth: u64,
+    prev: Vec<EventNumber>,
+    auth: Vec<EventNumber>,
+    files: Option<KeyNumber>,
+}
+
+impl Record for EventFacts {
+    const VERSION: u8 = 2;
+    type Previous = EventFactsV1;
+
+    fn migrate(previous: EventFactsV1) -> Self {
+        let EventFactsV1 { id, standing, place, depth, prev, auth, files } = previous;
+        Self { id, standing, place, depth, prev, auth, files, sent: None, redacted_by: None }
+    }
+}
+
+/// The request by which a client of the sender sent an event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transaction {
+    /// The sender's device.
+    pub device: OwnedDeviceId,
+    /// The transaction id.
+    pub id: OwnedTransactionId,
 }
 
 macro_rules! first_version {
@@ -126,7 +161,7 @@ pub(super) struct RoomRecord(pub(super) RoomNumber);
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct NumberRecord(pub(super) EventNumber);
 
-first_version!(HeadV1, EventFacts, StoredChain, RoomRecord, NumberRecord);
+first_version!(HeadV1, EventFactsV1, StoredChain, RoomRecord, NumberRecord);
 
 /// Ids may be as long as keys and are chosen by anybody, so keys hold their whole hash.
 fn digest(id: &str) -> [u8; 32] {

@@ -11,8 +11,8 @@ use crate::event::fixture::{ALICE, BOB, Room};
 use crate::event::{Known, RoomVersion, Standing};
 use crate::graph::fixture::{Addition, ROOM, addition, begin, open};
 use crate::graph::{
-    AuthChain, Completeness, EventFacts, Graph, Head, HeadV1, Place, StoredChain, find_room, head_of, put_chain,
-    put_room, rooms_of_event,
+    AuthChain, Completeness, EventFacts, Graph, Head, HeadV1, Place, StoredChain, Transaction, find_room, head_of,
+    put_chain, put_room, rooms_of_event,
 };
 use crate::number::{EventNumber, KeyNumber, RoomNumber};
 use crate::state::{Nodes, StateRoot, load};
@@ -162,6 +162,8 @@ fn a_head_and_facts_come_back_as_they_were_stored() {
         prev: vec![EventNumber(1), EventNumber(u64::MAX)],
         auth: vec![],
         files: Some(KeyNumber(3)),
+        sent: Some(Transaction { device: "PHONE".into(), id: "m1".into() }),
+        redacted_by: Some(EventNumber(2)),
     };
     assert_eq!(EventFacts::decode(&facts.encode()).unwrap(), facts);
     let head = Head {

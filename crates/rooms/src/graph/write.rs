@@ -42,6 +42,11 @@ impl Numbering {
         number
     }
 
+    /// Whether the number of `id` is given just now: nothing was ever filed under it.
+    pub fn is_new(&self, id: &OwnedEventId) -> bool {
+        self.given.contains(id)
+    }
+
     /// Writes the numbers given and notes in `head` from where to go on.
     pub fn put(self, batch: &mut Batch, room: RoomNumber, head: &mut Head) {
         for id in &self.given {
@@ -74,6 +79,12 @@ pub fn put_event(batch: &mut Batch, room: RoomNumber, number: EventNumber, facts
     for before in &facts.prev {
         batch.put(&child_key(room, *before, number), Bytes::new());
     }
+}
+
+/// Takes the content away from an event that is there: `json` is what is left of it, `facts` say what redacted it.
+pub fn put_redacted(batch: &mut Batch, room: RoomNumber, number: EventNumber, facts: &EventFacts, json: &Bytes) {
+    batch.put(&json_key(room, number), json.clone());
+    batch.put_record(&facts_key(room, number), facts);
 }
 
 /// Writes the auth chain of a state event that leans on `auth`. An event that was rejected has none: nothing that was not
