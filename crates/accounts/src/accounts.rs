@@ -13,7 +13,9 @@ use storage::{Batch, Committed, Store};
 use crate::account_data::ignored::{IgnoredCache, ignored_cache};
 use crate::error::Error;
 use crate::password::Passwords;
+use crate::registration::{Nonces, RegistrationOptions};
 use crate::session::{SeenDevices, SessionCache, session_cache};
+use crate::uia::Sessions;
 
 pub use crate::password::PasswordCost;
 
@@ -43,12 +45,19 @@ pub struct AccountsOptions {
     pub password_cost: PasswordCost,
     /// How long tokens last.
     pub lifetimes: TokenLifetimes,
+    /// Who may make an account.
+    pub registration: RegistrationOptions,
 }
 
 impl AccountsOptions {
     /// What applies when nothing else is said.
     pub fn new(server: OwnedServerName) -> Self {
-        Self { server, password_cost: PasswordCost::default(), lifetimes: TokenLifetimes::default() }
+        Self {
+            server,
+            password_cost: PasswordCost::default(),
+            lifetimes: TokenLifetimes::default(),
+            registration: RegistrationOptions::default(),
+        }
     }
 
     /// As [`AccountsOptions::new`], with passwords that cost next to nothing.
@@ -65,6 +74,8 @@ pub struct Accounts {
     pub(crate) sessions: SessionCache,
     pub(crate) seen: SeenDevices,
     pub(crate) ignored: IgnoredCache,
+    pub(crate) uia: Sessions,
+    pub(crate) nonces: Nonces,
 }
 
 impl Accounts {
@@ -78,6 +89,8 @@ impl Accounts {
             sessions: session_cache(),
             seen: SeenDevices::default(),
             ignored: ignored_cache(),
+            uia: Sessions::default(),
+            nonces: Nonces::default(),
         })
     }
 

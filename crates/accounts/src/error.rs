@@ -1,6 +1,8 @@
 //! What can go wrong, in three families: *refusals* (the caller's doing: they carry the Matrix error code for the answer),
 //! *unavailable* (try again later) and *faults* (a bug or a broken disk).
 
+use ruma::api::client::uiaa::UiaaInfo;
+
 /// A failed operation on an account.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -8,6 +10,10 @@ pub enum Error {
     /// It is not done, by the caller's doing.
     #[error(transparent)]
     Refused(#[from] Refusal),
+
+    /// More is to be proven first: see [`crate::uia`].
+    #[error("more authentication is needed")]
+    MoreAuth(Box<UiaaInfo>),
 
     // Unavailable.
     /// Others wrote the same rows first, every time.
@@ -59,7 +65,7 @@ impl Error {
         match self {
             Self::Busy { .. } | Self::TooManyPasswords => true,
             Self::Storage { source, .. } => source.is_unavailable(),
-            Self::Refused(_) | Self::Damaged { .. } | Self::Hashing { .. } => false,
+            Self::Refused(_) | Self::MoreAuth(_) | Self::Damaged { .. } | Self::Hashing { .. } => false,
         }
     }
 
@@ -90,6 +96,9 @@ pub enum Refusal {
     /// The name or the password is wrong; which of them is not said.
     #[error("the user name or the password is wrong")]
     WrongPassword,
+    /// The token to log in with is none, or was used, or has expired.
+    #[error("the login token is not valid")]
+    WrongLoginToken,
     /// The caller may not do this.
     #[error("{why}")]
     Forbidden {
@@ -193,7 +202,7 @@ impl Refusal {
             Self::Locked => "M_USER_LOCKED",
             Self::Suspended => "M_USER_SUSPENDED",
             Self::Deactivated => "M_USER_DEACTIVATED",
-            Self::WrongPassword | Self::Forbidden { .. } => "M_FORBIDDEN",
+            Self::WrongPassword | Self::WrongLoginToken | Self::Forbidden { .. } => "M_FORBIDDEN",
             Self::GuestForbidden => "M_GUEST_ACCESS_FORBIDDEN",
             Self::UserInUse => "M_USER_IN_USE",
             Self::InvalidUsername { .. } => "M_INVALID_USERNAME",

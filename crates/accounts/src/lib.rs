@@ -4,22 +4,33 @@
 //! the same batch.
 //!
 //! Where to go: [`accounts`] is the handle that all above this crate hold; [`account`] makes accounts and says how they
-//! stand; [`account_data`] is what clients keep with them; [`session`] has devices and tokens; `password` hashes passwords; [`user`] says how rows are filed under a user;
-//! [`error`] what can go wrong.
+//! stand, [`registration`] who may have one; [`session`] has devices and tokens, [`expiring`] tokens for one purpose, [`uia`]
+//! proofs for what is weighty; [`account_data`] is what clients keep with an account, [`filter`] their filters; [`profile`]
+//! is what users say of themselves; `password` hashes passwords; [`user`] says how rows are filed under a user; [`error`]
+//! what can go wrong.
 
 pub mod account;
 pub mod account_data;
 pub mod accounts;
 pub mod error;
+pub mod expiring;
+pub mod filter;
 #[cfg(test)]
 mod fixture;
 mod fresh;
 mod password;
+pub mod profile;
+pub mod registration;
 pub mod session;
+pub mod uia;
 pub mod user;
 
 pub use account::register::{NewAccount, Registered, Role};
+pub use account::{ACCOUNT_CHANGED, AccountChange, AccountLog, Erase, Standing};
 pub use account_data::{ACCOUNT_DATA_CHANGED, AccountData, AccountDataLog};
 pub use accounts::{Accounts, AccountsOptions, PasswordCost, TokenLifetimes};
 pub use error::{Error, Refusal};
+pub use profile::{DirectoryEntry, PROFILE_CHANGED, Profile, ProfileLog};
+pub use registration::{Guests, RegistrationMode, RegistrationOptions, SecretRegistration, TokenTerms, WantedAccount};
 pub use session::{LoggedIn, NewDevice, Session, TokenKind, Which};
+pub use uia::{Asked, Attempt, Stage};

@@ -348,3 +348,59 @@ pub const THREAD_LOOKED_AT: usize = 512;
 
 /// Most relations looked at for one answer that needs all of an event: those of several types, or over several steps.
 pub const RELATIONS_LOOKED_AT: usize = 5_000;
+
+
+/// How long a client may take to prove who it is, in all stages: a mail must be found and a password looked up.
+pub const UIA_LIFETIME: Duration = Duration::from_secs(15 * 60);
+
+/// Most clients proving it at once, at some 200 bytes each. Past it the oldest begins again.
+pub const UIA_SESSIONS: usize = 10_000;
+
+/// Longest registration token, in bytes
+/// (<https://spec.matrix.org/v1.19/client-server-api/#token-authenticated-registration>).
+pub const REGISTRATION_TOKEN_BYTES: usize = 64;
+
+/// How long a nonce for registration with a shared secret is good for; Synapse's figure.
+pub const NONCE_LIFETIME: Duration = Duration::from_secs(60);
+
+/// Most such nonces at once.
+pub const NONCES: usize = 1_000;
+
+/// How long a token to log in another device with is good for: long enough to hold a phone before a screen.
+pub const LOGIN_TOKEN_LIFETIME: Duration = Duration::from_secs(120);
+
+/// How long a token that proves to others who one is is good for; Synapse's figure.
+pub const OPENID_TOKEN_LIFETIME: Duration = Duration::from_secs(3600);
+
+/// Expired tokens removed whenever another is made: more than one, so that they never pile up.
+pub const EXPIRED_REMOVED_AT_ONCE: usize = 100;
+
+/// Largest profile, in bytes of canonical JSON (<https://spec.matrix.org/v1.19/client-server-api/#profiles>).
+pub const PROFILE_BYTES: usize = 64 * 1024;
+
+/// Longest name of a profile's field, in bytes (the same).
+pub const PROFILE_FIELD_BYTES: usize = 255;
+
+/// Longest name of a user, in characters; Synapse's figure. It is in every member event of the user.
+pub const DISPLAY_NAME_CHARACTERS: usize = 256;
+
+/// Longest address of a picture, in characters; Synapse's figure.
+pub const AVATAR_URL_CHARACTERS: usize = 1_000;
+
+/// Words of a name by which a user is found.
+pub const DIRECTORY_WORDS: usize = 16;
+
+/// Characters of such a word that are looked at; with up to 4 bytes each they fit a key.
+pub const DIRECTORY_WORD_CHARACTERS: usize = 40;
+
+/// Users looked at in one search of the directory: who finds more has typed too little.
+pub const DIRECTORY_CANDIDATES: usize = 500;
+
+/// Largest filter, in bytes: lists of hundreds of rooms fit.
+pub const FILTER_BYTES: usize = 32 * 1024;
+
+/// Most filters of a user. Clients have one or two for each version of theirs.
+pub const FILTERS_PER_USER: usize = 1_000;
+
+/// Rows removed in one batch of what an account leaves behind.
+pub const ROWS_REMOVED_AT_ONCE: usize = 1_000;

@@ -95,6 +95,16 @@ pub const DEVICE_SEEN: TableId = TableId(67);
 pub const ACCOUNT_DATA: TableId = TableId(68);
 /// The same in order of its changes: hash of user, position → hash of room, of type.
 pub const ACCOUNT_DATA_ORDER: TableId = TableId(69);
+/// What accounts may be made with: registration token → terms and uses.
+pub const REGISTRATION_TOKEN: TableId = TableId(70);
+/// Tokens for one purpose and a short time: expiry, hash of token → user and purpose.
+pub const EXPIRING_TOKEN: TableId = TableId(71);
+/// What users say of themselves: hash of user → fields.
+pub const PROFILE: TableId = TableId(72);
+/// Users by the words of their names: word, hash of user → user.
+pub const DIRECTORY_NAME: TableId = TableId(73);
+/// The filters of clients: hash of user, hash of filter → filter.
+pub const FILTER: TableId = TableId(74);
 
 /// One line of the catalogue.
 #[derive(Clone, Copy, Debug)]
@@ -162,6 +172,11 @@ pub const CATALOGUE: &[TableEntry] = &[
     entry(DEVICE_SEEN, "device_seen", "accounts"),
     entry(ACCOUNT_DATA, "account_data", "accounts"),
     entry(ACCOUNT_DATA_ORDER, "account_data_order", "accounts"),
+    entry(REGISTRATION_TOKEN, "registration_token", "accounts"),
+    entry(EXPIRING_TOKEN, "expiring_token", "accounts"),
+    entry(PROFILE, "profile", "accounts"),
+    entry(DIRECTORY_NAME, "directory_name", "accounts"),
+    entry(FILTER, "filter", "accounts"),
 ];
 
 /// Tables for the suites of this and other crates; no server ever writes them.

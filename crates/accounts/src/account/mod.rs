@@ -4,12 +4,18 @@
 
 mod record;
 pub mod register;
+pub mod standing;
+
+#[cfg(test)]
+mod tests;
 
 use ruma::UserId;
 use storage::{Key, Version};
 
 use crate::accounts::Accounts;
 use crate::error::Error;
+
+pub use standing::{ACCOUNT_CHANGED, AccountChange, AccountLog, Erase, Standing};
 
 pub(crate) use record::{AccountKind, AccountRecord, Existence, account_key};
 

@@ -1,4 +1,4 @@
-//! Making accounts. Who may make one is decided above this: see [`crate::registration`].
+//! Making accounts. Who may make one is decided by [`crate::registration`].
 
 use base::{Secret, limits};
 use ruma::{OwnedUserId, UserId};
@@ -8,6 +8,7 @@ use crate::account::record::Existence;
 use crate::account::{AccountKind, AccountRecord, account_key};
 use crate::accounts::Accounts;
 use crate::error::{Error, Refusal};
+use crate::profile::{ProfileRecord, StoredProfile, put_profile};
 use crate::session::{LoggedIn, NewDevice, NewSession};
 
 /// Who is to be made.
@@ -17,6 +18,8 @@ pub struct NewAccount {
     pub username: Option<String>,
     /// `None` for who cannot log in with a password.
     pub password: Option<Secret<String>>,
+    /// What the user is called at first.
+    pub display_name: Option<String>,
     /// What may be done beyond what all may.
     pub role: Role,
     /// The device to log in at once; `None`: none is.
@@ -74,6 +77,10 @@ impl Accounts {
         let mut batch = Batch::new();
         batch.require_absent(&key);
         batch.put_record(&key, &account);
+        if new.role != Role::Guest {
+            let profile = ProfileRecord::named(new.display_name.as_deref().unwrap_or_default())?;
+            put_profile(&mut batch, &user_id, &StoredProfile::default(), Some(&profile));
+        }
         also(&mut batch);
         let session = match &new.device {
             Some(device) => {

@@ -17,7 +17,7 @@ use base::{Position, limits};
 use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use storage::table::ACCOUNT_DATA_ORDER;
+use storage::table::{ACCOUNT_DATA, ACCOUNT_DATA_ORDER};
 use storage::{Batch, Direction, Key, KeyRange, KeyWriter, Kind, NoPrevious, Record, Template, Version, split_stamp};
 
 use crate::accounts::{Accounts, settle};
@@ -188,6 +188,15 @@ impl Accounts {
                 None => return Ok(changed),
             }
         }
+    }
+
+    /// Removes all account data of `user`.
+    pub(crate) async fn remove_account_data(&self, user: &UserId) -> Result<(), Error> {
+        for table in [ACCOUNT_DATA, ACCOUNT_DATA_ORDER] {
+            self.remove_range(KeyRange::prefix(table, &digest(user))).await?;
+        }
+        self.ignored.forget(&digest(user));
+        Ok(())
     }
 
     async fn stored_data(&self, name: &Name) -> Result<Option<Stored>, Error> {

@@ -26,7 +26,7 @@ mod tests;
 use std::sync::Arc;
 
 use base::Timestamp;
-use ruma::{OwnedDeviceId, OwnedUserId};
+use ruma::{OwnedDeviceId, OwnedUserId, UserId};
 use storage::Batch;
 
 use crate::account::{AccountKind, AccountRecord, account_key};
@@ -40,7 +40,7 @@ pub use devices::Device;
 pub use logout::{DEVICES_CHANGED, DeviceChange, DeviceLog, Which};
 pub(crate) use seen::SeenDevices;
 pub use seen::SeenFrom;
-pub(crate) use token::TokenHash;
+pub(crate) use token::{TokenHash, new_token};
 
 use device::{DeviceRecord, Found};
 use seen::LastNoted;
@@ -191,6 +191,14 @@ impl Accounts {
         self.sessions.forget(&old.access);
         found.version = Some(committed.version);
         Ok(found)
+    }
+
+    /// Forgets the sessions of `user` that are in memory, after the change to its account is durable.
+    pub(crate) async fn forget_sessions(&self, user: &UserId) -> Result<(), Error> {
+        for found in Found::all(self.store(), user).await? {
+            found.device.pairs().for_each(|pair| self.sessions.forget(&pair.access));
+        }
+        Ok(())
     }
 
     /// Requires in `batch` that `user`'s account still is as it was read.

@@ -207,7 +207,7 @@ async fn odd_device_ids_and_names_are_refused() {
     assert!(accounts.device(&alice.user_id, unknown.as_str().into()).await.unwrap().is_none());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn devices_are_renamed_and_remembered_where_they_were() {
     let accounts = accounts().await;
     let alice = user(&accounts, "alice").await;
