@@ -123,11 +123,7 @@ impl Accounts {
         Ok(())
     }
 
-    async fn expiring(
-        &self,
-        token: &str,
-        purpose: Purpose,
-    ) -> Result<Option<(ExpiringRecord, Key, Version)>, Error> {
+    async fn expiring(&self, token: &str, purpose: Purpose) -> Result<Option<(ExpiringRecord, Key, Version)>, Error> {
         let now = self.store().clock().now();
         let Some(expires) = expiry(token).filter(|expires| now < *expires) else { return Ok(None) };
         let key = key(expires, token);

@@ -349,7 +349,6 @@ pub const THREAD_LOOKED_AT: usize = 512;
 /// Most relations looked at for one answer that needs all of an event: those of several types, or over several steps.
 pub const RELATIONS_LOOKED_AT: usize = 5_000;
 
-
 /// How long a client may take to prove who it is, in all stages: a mail must be found and a password looked up.
 pub const UIA_LIFETIME: Duration = Duration::from_secs(15 * 60);
 

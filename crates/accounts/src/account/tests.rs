@@ -112,7 +112,10 @@ async fn a_deactivated_account_leaves_its_name_and_nothing_else() {
     accounts.deactivate(&alice.user_id, Erase::Yes).await.unwrap();
 
     assert!(session(&accounts, &alice).await.unwrap().is_none());
-    assert_eq!(code(accounts.login_with_password(&alice.user_id, "secret", NewDevice::default()).await), "M_USER_DEACTIVATED");
+    assert_eq!(
+        code(accounts.login_with_password(&alice.user_id, "secret", NewDevice::default()).await),
+        "M_USER_DEACTIVATED"
+    );
     assert_eq!(code(accounts.check_username("alice").await), "M_USER_IN_USE");
     assert!(accounts.is_erased(&alice.user_id).await.unwrap());
     assert_eq!(rows_of(&accounts).await, 0);

@@ -123,7 +123,8 @@ impl ProfileRecord {
 impl Accounts {
     pub(crate) async fn stored_profile(&self, user: &UserId) -> Result<StoredProfile, Error> {
         let row = self.store().get_record(&key(user)).await.map_err(Error::storage("reading a profile"))?;
-        Ok(row.map_or_else(StoredProfile::default, |(record, version)| StoredProfile { record, version: Some(version) }))
+        Ok(row
+            .map_or_else(StoredProfile::default, |(record, version)| StoredProfile { record, version: Some(version) }))
     }
 
     /// What `user`, of this server, says of itself; `None` when there is no such user.
@@ -199,12 +200,7 @@ impl Accounts {
 }
 
 /// Writes a profile and the names in the directory; `None` removes both.
-pub(crate) fn put_profile(
-    batch: &mut Batch,
-    user: &UserId,
-    before: &StoredProfile,
-    after: Option<&ProfileRecord>,
-) {
+pub(crate) fn put_profile(batch: &mut Batch, user: &UserId, before: &StoredProfile, after: Option<&ProfileRecord>) {
     let key = key(user);
     batch.require_version(&key, before.version);
     match after {
@@ -231,8 +227,8 @@ fn checked_value(field: &str, value: &RawValue) -> Result<Option<String>, Refusa
         DISPLAY_NAME | "m.tz" => limits::DISPLAY_NAME_CHARACTERS,
         _ => return checked_size(value).map(Some),
     };
-    let text: Option<String> =
-        serde_json::from_str(value.get()).map_err(|_| Refusal::BadJson { what: format!("{field} must be a string") })?;
+    let text: Option<String> = serde_json::from_str(value.get())
+        .map_err(|_| Refusal::BadJson { what: format!("{field} must be a string") })?;
     match text {
         Some(text) if text.chars().count() > most => {
             Err(Refusal::invalid(format!("{field} has at most {most} characters")))

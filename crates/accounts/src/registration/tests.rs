@@ -138,9 +138,7 @@ fn registration(nonce: &str, role: Role, mac: String) -> SecretRegistration {
 async fn who_knows_the_secret_makes_accounts_with_each_nonce_once() {
     let shared_secret = Some(secret("complement"));
     let accounts = with(RegistrationOptions { shared_secret, ..RegistrationOptions::default() }).await;
-    let admin = |nonce: &str, key: &str| {
-        registration(nonce, Role::Admin, mac(key, &[nonce, "alice", "pass", "admin"]))
-    };
+    let admin = |nonce: &str, key: &str| registration(nonce, Role::Admin, mac(key, &[nonce, "alice", "pass", "admin"]));
     let nonce = accounts.registration_nonce().unwrap();
     assert_eq!(code(accounts.register_with_secret(admin(&nonce, "guessed")).await), "M_FORBIDDEN");
     let nonce = accounts.registration_nonce().unwrap();

@@ -88,10 +88,9 @@ impl From<&AuthData> for Attempt {
     fn from(auth: &AuthData) -> Self {
         let proof = match auth {
             AuthData::Password(password) => match &password.identifier {
-                UserIdentifier::Matrix(user) => Proof::Password {
-                    user: Some(user.user.clone()),
-                    password: Secret::new(password.password.clone()),
-                },
+                UserIdentifier::Matrix(user) => {
+                    Proof::Password { user: Some(user.user.clone()), password: Secret::new(password.password.clone()) }
+                }
                 _ => Proof::Unknown,
             },
             AuthData::Dummy(_) => Proof::Dummy,

@@ -139,13 +139,7 @@ impl Accounts {
     }
 
     /// What is still to be proven, in a session that is kept.
-    fn challenge(
-        &self,
-        asked: Asked<'_>,
-        id: Option<String>,
-        session: UiaSession,
-        refusal: Option<&Refusal>,
-    ) -> Error {
+    fn challenge(&self, asked: Asked<'_>, id: Option<String>, session: UiaSession, refusal: Option<&Refusal>) -> Error {
         let flows = asked.flows.iter().map(|flow| AuthFlow::new(flow.iter().map(|stage| stage.auth_type()).collect()));
         let mut info = UiaaInfo::new(flows.collect());
         info.completed = session.completed().iter().map(|stage| stage.auth_type()).collect();
