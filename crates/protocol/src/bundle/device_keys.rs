@@ -27,19 +27,8 @@ impl DeviceKeys {
     /// # Errors
     /// [`BundleError`] if they belong to somebody else, are malformed or not signed by the device itself.
     pub fn verify(object: Object, user_id: &str, device_id: &str) -> Result<Self, BundleError> {
-        if object.to_canonical().len() > DEVICE_KEYS_BYTES_MAX {
-            return Err(BundleError::TooMuch { what: "bytes of device keys", limit: DEVICE_KEYS_BYTES_MAX });
-        }
-        expect_owner("user_id", user_id, object.string("user_id")?)?;
-        expect_owner("device_id", device_id, object.string("device_id")?)?;
-        let algorithms = object.strings("algorithms")?.into_iter().map(str::to_owned).collect();
+        let algorithms = check_shape(&object, user_id, device_id)?;
         let keys = object.object("keys")?;
-        for (name, _) in keys.iter() {
-            if !name.split_once(':').is_some_and(|(algorithm, id)| !algorithm.is_empty() && id == device_id) {
-                return Err(BundleError::KeyName(name.to_owned()));
-            }
-            keys.string(name)?;
-        }
         let key_id = signature::key_id(device_id);
         let ed25519 = Ed25519PublicKey::from_base64(keys.string(&key_id)?)
             .map_err(|source| BundleError::Key { name: key_id.clone(), source })?;
@@ -124,6 +113,54 @@ impl DeviceKeys {
             && self.device_id == other.device_id
             && self.ed25519 == other.ed25519
             && self.curve25519 == other.curve25519
+    }
+}
+
+/// What device keys must have, signed or not: an owner, algorithms, and keys under names of the device. Gives the algorithms.
+fn check_shape(object: &Object, user_id: &str, device_id: &str) -> Result<Vec<String>, BundleError> {
+    if object.to_canonical().len() > DEVICE_KEYS_BYTES_MAX {
+        return Err(BundleError::TooMuch { what: "bytes of device keys", limit: DEVICE_KEYS_BYTES_MAX });
+    }
+    expect_owner("user_id", user_id, object.string("user_id")?)?;
+    expect_owner("device_id", device_id, object.string("device_id")?)?;
+    let algorithms = object.strings("algorithms")?.into_iter().map(str::to_owned).collect();
+    let keys = object.object("keys")?;
+    for (name, _) in keys.iter() {
+        if !name.split_once(':').is_some_and(|(algorithm, id)| !algorithm.is_empty() && id == device_id) {
+            return Err(BundleError::KeyName(name.to_owned()));
+        }
+        keys.string(name)?;
+    }
+    Ok(algorithms)
+}
+
+/// Device keys of the right form that the device has not signed. A homeserver may keep and show them, as others do; nobody can
+/// use them: a client refuses what is not signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnsignedDeviceKeys(Object);
+
+impl UnsignedDeviceKeys {
+    /// Whether `object` has a field for signatures, and none there by the device itself. One that is there has to be right.
+    ///
+    /// # Errors
+    /// [`BundleError::Field`] if it has no such field.
+    pub fn is_unsigned(object: &Object, user_id: &str, device_id: &str) -> Result<bool, BundleError> {
+        let by_user = object.object("signatures")?.optional_object(user_id)?;
+        Ok(by_user.is_none_or(|by_user| by_user.get(&signature::key_id(device_id)).is_none()))
+    }
+
+    /// Reads device keys that should belong to this device of this user.
+    ///
+    /// # Errors
+    /// [`BundleError`] if they belong to somebody else or are malformed.
+    pub fn parse(object: Object, user_id: &str, device_id: &str) -> Result<Self, BundleError> {
+        check_shape(&object, user_id, device_id)?;
+        Ok(Self(object))
+    }
+
+    /// The object as it was received.
+    pub fn as_object(&self) -> &Object {
+        &self.0
     }
 }
 

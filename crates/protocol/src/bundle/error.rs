@@ -70,9 +70,6 @@ pub enum BundleError {
     /// A device id is also the name of a cross-signing key, so that signatures by one could pass for the other's.
     #[error("reading a key bundle: {0:?} is both a device id and a cross-signing key")]
     NameTaken(String),
-    /// A device may not exchange its identity keys for others.
-    #[error("reading a key bundle: the device's identity keys differ from those it published before")]
-    IdentityChanged,
     /// More, or larger, than is accepted at once.
     #[error("reading a key bundle: more {what} than {limit}")]
     TooMuch {
@@ -93,8 +90,10 @@ impl BundleError {
     pub fn errcode(&self) -> &'static str {
         match self {
             Self::Json(_) => "M_NOT_JSON",
-            Self::Field(FieldError::Missing(_)) | Self::NoSigner(_) => "M_MISSING_PARAM",
-            Self::Field(FieldError::Type { .. }) => "M_BAD_JSON",
+            Self::NoSigner(_) => "M_MISSING_PARAM",
+            // "Malformed in some way, e.g. missing required keys":
+            // <https://spec.matrix.org/v1.19/client-server-api/#common-error-codes>
+            Self::Field(_) => "M_BAD_JSON",
             Self::NotSigned { .. } | Self::WrongSignature { .. } => "M_INVALID_SIGNATURE",
             Self::NameTaken(_) => "M_FORBIDDEN",
             Self::TooMuch { .. } => "M_TOO_LARGE",
@@ -103,7 +102,6 @@ impl BundleError {
             | Self::Owner { .. }
             | Self::KeyName(_)
             | Self::Usage { .. }
-            | Self::IdentityChanged
             | Self::ObjectChanged => "M_INVALID_PARAM",
         }
     }

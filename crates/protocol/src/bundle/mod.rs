@@ -24,7 +24,7 @@ pub mod upload;
 
 pub use claim::{ClaimRequest, ClaimResponse, KeysQueryResponse, UserKeys};
 pub use cross_signing::{CrossSigningKey, MasterKey, SelfSigningKey, Usage, UserSigningKey};
-pub use device_keys::DeviceKeys;
+pub use device_keys::{DeviceKeys, UnsignedDeviceKeys};
 pub use error::BundleError;
 pub use one_time_key::{Fallback, KeyContent, OneTimeKey};
 

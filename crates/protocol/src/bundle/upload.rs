@@ -7,8 +7,8 @@
 use std::collections::BTreeSet;
 
 use super::{
-    BundleError, DeviceKeys, Fallback, MasterKey, ONE_TIME_KEYS_MAX, OneTimeKey, SelfSigningKey, UserSigningKey,
-    signature,
+    BundleError, DeviceKeys, Fallback, MasterKey, ONE_TIME_KEYS_MAX, OneTimeKey, SelfSigningKey, UnsignedDeviceKeys,
+    UserSigningKey, signature,
 };
 use crate::canonical::{Integer, Object};
 use crate::key::{Ed25519PublicKey, Ed25519Signature};
@@ -31,8 +31,12 @@ pub struct Uploader<'a> {
 /// <https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysupload>
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeysUpload {
-    /// New device keys, if there are any.
+    /// New device keys, if there are any. They may be of another identity than the device's present ones
+    /// ([`DeviceKeys::same_identity`]): a client that lost its keys and not its access token has nothing else to offer. The
+    /// one-time keys of the former identity are of no use to anybody then.
     pub device_keys: Option<DeviceKeys>,
+    /// New device keys that nobody signed, in the place of [`Self::device_keys`]. No client sends anything to such a device.
+    pub unsigned_device_keys: Option<UnsignedDeviceKeys>,
     /// New one-time keys.
     pub one_time_keys: Vec<OneTimeKey>,
     /// New fallback keys: at most one an algorithm.
@@ -48,25 +52,28 @@ impl KeysUpload {
         if uploader.cross_signing_keys.iter().any(|key| key == uploader.device_id) {
             return Err(BundleError::NameTaken(uploader.device_id.to_owned()));
         }
-        let device_keys = body
-            .optional_object("device_keys")?
-            .map(|object| DeviceKeys::verify(object.clone(), uploader.user_id, uploader.device_id))
-            .transpose()?;
-        if let (Some(new), Some(known)) = (&device_keys, uploader.device)
-            && !new.same_identity(known)
-        {
-            return Err(BundleError::IdentityChanged);
+        let (mut device_keys, mut unsigned_device_keys) = (None, None);
+        if let Some(object) = body.optional_object("device_keys")? {
+            let (user_id, device_id) = (uploader.user_id, uploader.device_id);
+            if UnsignedDeviceKeys::is_unsigned(object, user_id, device_id)? {
+                unsigned_device_keys = Some(UnsignedDeviceKeys::parse(object.clone(), user_id, device_id)?);
+            } else {
+                device_keys = Some(DeviceKeys::verify(object.clone(), user_id, device_id)?);
+            }
         }
-        let device = device_keys.as_ref().or(uploader.device);
+        // Unsigned device keys sign for no other key.
+        let device = device_keys.as_ref().or(uploader.device.filter(|_| unsigned_device_keys.is_none()));
         let one_time_keys = one_time_keys(body.optional_object("one_time_keys")?, device, Fallback::No)?;
         let fallback_keys = one_time_keys_of_fallback(body, device)?;
-        Ok(Self { device_keys, one_time_keys, fallback_keys })
+        Ok(Self { device_keys, unsigned_device_keys, one_time_keys, fallback_keys })
     }
 
     /// The request body for what a client has to upload.
     pub fn to_body(&self) -> Object {
         let mut body = Object::new();
         if let Some(device_keys) = &self.device_keys {
+            body.insert("device_keys", device_keys.as_object().clone());
+        } else if let Some(device_keys) = &self.unsigned_device_keys {
             body.insert("device_keys", device_keys.as_object().clone());
         }
         for (field, keys) in [("one_time_keys", &self.one_time_keys), ("fallback_keys", &self.fallback_keys)] {

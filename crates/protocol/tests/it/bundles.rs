@@ -34,7 +34,12 @@ impl Client {
         });
         let hybrid = self.prekeys.unpublished(&self.device, &self.account).unwrap();
         let (fallback_keys, one_time_keys): (Vec<_>, Vec<_>) = for_olm.chain(hybrid).partition(OneTimeKey::is_fallback);
-        let upload = KeysUpload { device_keys: Some(self.device.clone()), one_time_keys, fallback_keys };
+        let upload = KeysUpload {
+            device_keys: Some(self.device.clone()),
+            unsigned_device_keys: None,
+            one_time_keys,
+            fallback_keys,
+        };
         let body = Object::parse(upload.to_body().to_canonical().as_bytes()).unwrap();
         self.account.mark_keys_as_published();
         self.prekeys.mark_published();

@@ -57,6 +57,7 @@ fn write_keys() {
     write("kem_public_key", "valid", kem.public_key().as_bytes());
     let upload = KeysUpload {
         device_keys: Some(device.clone()),
+        unsigned_device_keys: None,
         one_time_keys: vec![key("AAAA"), key("AAAB")],
         fallback_keys: vec![hybrid],
     };
