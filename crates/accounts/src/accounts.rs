@@ -12,10 +12,12 @@ use storage::{Batch, Committed, Store};
 
 use crate::account_data::ignored::{IgnoredCache, ignored_cache};
 use crate::error::Error;
+use crate::keys::{ChangeIndex, Claims};
 use crate::password::Passwords;
 use crate::registration::{Nonces, RegistrationOptions};
 use crate::session::{SeenDevices, SessionCache, session_cache};
 use crate::uia::Sessions;
+use crate::to_device::InboxSizes;
 
 pub use crate::password::PasswordCost;
 
@@ -76,12 +78,16 @@ pub struct Accounts {
     pub(crate) ignored: IgnoredCache,
     pub(crate) uia: Sessions,
     pub(crate) nonces: Nonces,
+    pub(crate) changes: ChangeIndex,
+    pub(crate) claims: Claims,
+    pub(crate) inboxes: InboxSizes,
 }
 
 impl Accounts {
     /// The accounts in `store`.
     pub fn new(store: Arc<Store>, options: AccountsOptions) -> Arc<Self> {
         let passwords = Passwords::new(options.password_cost);
+        let claims = Claims::new(Arc::clone(&store));
         Arc::new(Self {
             store,
             options,
@@ -91,12 +97,20 @@ impl Accounts {
             ignored: ignored_cache(),
             uia: Sessions::default(),
             nonces: Nonces::default(),
+            changes: ChangeIndex::default(),
+            claims,
+            inboxes: InboxSizes::new(),
         })
     }
 
     /// The store.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// The store, for work that nobody waits for.
+    pub(crate) fn store_handle(&self) -> Arc<Store> {
+        Arc::clone(&self.store)
     }
 
     /// This server.

@@ -75,6 +75,12 @@ impl Error {
     }
 }
 
+impl From<protocol::bundle::BundleError> for Error {
+    fn from(error: protocol::bundle::BundleError) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
 /// What is not done for the caller, and why.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -184,6 +190,15 @@ pub enum Refusal {
     /// Third-party identifiers are not kept here.
     #[error("third-party identifiers are not accepted by this server")]
     ThirdPartyDenied,
+    /// A key, or a signature, is not what it should be.
+    #[error(transparent)]
+    Bundle(#[from] protocol::bundle::BundleError),
+    /// Sessions were offered to a key backup that is not the current one.
+    #[error("the key backup is not the current one")]
+    WrongBackupVersion {
+        /// The version of the current one.
+        current: String,
+    },
 }
 
 impl Refusal {
@@ -210,13 +225,18 @@ impl Refusal {
             Self::NotFound { .. } => "M_NOT_FOUND",
             Self::InvalidParam { .. } => "M_INVALID_PARAM",
             Self::MissingParam { .. } => "M_MISSING_PARAM",
-            Self::BadJson { .. } | Self::ServerManaged { .. } => "M_BAD_JSON",
+            // A key's body has been read as JSON by then; what is wrong is that it has no canonical form.
+            Self::BadJson { .. }
+            | Self::ServerManaged { .. }
+            | Self::Bundle(protocol::bundle::BundleError::Json(_)) => "M_BAD_JSON",
             Self::TooLarge { .. } => "M_TOO_LARGE",
             Self::TooMany { .. } => "M_RESOURCE_LIMIT_EXCEEDED",
             Self::KeyTooLarge => "M_KEY_TOO_LARGE",
             Self::ProfileTooLarge => "M_PROFILE_TOO_LARGE",
             Self::WrongEndpoint { .. } => "M_UNRECOGNIZED",
             Self::ThirdPartyDenied => "M_THREEPID_DENIED",
+            Self::Bundle(error) => error.errcode(),
+            Self::WrongBackupVersion { .. } => "M_WRONG_ROOM_KEYS_VERSION",
         }
     }
 

@@ -5,9 +5,9 @@
 //!
 //! Where to go: [`accounts`] is the handle that all above this crate hold; [`account`] makes accounts and says how they
 //! stand, [`registration`] who may have one; [`session`] has devices and tokens, [`expiring`] tokens for one purpose, [`uia`]
-//! proofs for what is weighty; [`account_data`] is what clients keep with an account, [`filter`] their filters; [`profile`]
-//! is what users say of themselves; `password` hashes passwords; [`user`] says how rows are filed under a user; [`error`]
-//! what can go wrong.
+//! proofs for what is weighty; [`keys`] has what devices and users publish of themselves, [`to_device`] devices' inboxes;
+//! [`account_data`] is what clients keep with an account, [`filter`] their filters; [`profile`] is what users say of
+//! themselves; `password` hashes passwords; [`user`] says how rows are filed under a user; [`error`] what can go wrong.
 
 pub mod account;
 pub mod account_data;
@@ -18,10 +18,12 @@ pub mod filter;
 #[cfg(test)]
 mod fixture;
 mod fresh;
+pub mod keys;
 mod password;
 pub mod profile;
 pub mod registration;
 pub mod session;
+pub mod to_device;
 pub mod uia;
 pub mod user;
 

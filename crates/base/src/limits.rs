@@ -403,3 +403,90 @@ pub const FILTERS_PER_USER: usize = 1_000;
 
 /// Rows removed in one batch of what an account leaves behind.
 pub const ROWS_REMOVED_AT_ONCE: usize = 1_000;
+/// Most algorithms of which a device may have one-time keys: clients have one, ours two.
+pub const ONE_TIME_KEY_ALGORITHMS: usize = 8;
+
+/// Most one-time keys of an algorithm that a device may have. Clients keep 50 to 100 on the server.
+pub const ONE_TIME_KEYS: u64 = 1_000;
+
+/// How many one-time keys that were claimed are remembered of each algorithm, so that a client that repeats an upload
+/// whose answer it missed does not have a key given out a second time. An upload has 50 to 100.
+pub const CLAIMED_KEYS_REMEMBERED: u64 = 200;
+
+/// Largest one-time key, in bytes of JSON: a post-quantum one with its signature has 2 KB.
+pub const ONE_TIME_KEY_BYTES: usize = 8 * 1024;
+
+/// Most bytes of one-time keys in one upload: what a batch takes with room to spare.
+pub const KEY_UPLOAD_BYTES: usize = 4 * 1024 * 1024;
+
+/// Most one-time keys claimed in one request: three devices of each member of a room of 3,000.
+pub const KEYS_CLAIMED: usize = 10_000;
+
+/// Most claims answered by one batch. Requests that come while one is being written share the next; at 250 bytes a
+/// device these are 250 KB.
+pub const CLAIMS_AT_ONCE: usize = 1_000;
+
+/// Most users whose keys are asked for in one request; a client with more asks again.
+pub const KEY_QUERY_USERS: usize = 10_000;
+
+/// Largest device keys or cross-signing key as stored, in bytes of JSON: the signatures of a thousand devices fit, and it
+/// stays below [`VALUE_BYTES`].
+pub const SIGNED_KEY_BYTES: usize = 64 * 1024;
+
+/// Most objects with new signatures in one request: a user who verifies everybody they know at once.
+pub const SIGNATURES_UPLOADED: usize = 1_000;
+
+/// Most changes of users' keys that are kept in memory of each partition, at about 100 bytes each. A client that was away
+/// for longer than these reach back is answered from the store.
+pub const KEY_CHANGES_IN_MEMORY: usize = 20_000;
+
+/// Largest message to a device, in bytes of JSON: as an event
+/// (<https://spec.matrix.org/v1.19/client-server-api/#size-limits>).
+pub const TO_DEVICE_BYTES: usize = 65_535;
+
+/// Most bytes that one request may leave in all inboxes together, in bytes: it is one batch.
+pub const TO_DEVICE_SENT_BYTES: usize = 7 * 1024 * 1024;
+
+/// Most messages in one request, after `*` was replaced by a user's devices; clients send 250 at once.
+pub const TO_DEVICE_MESSAGES: usize = 10_000;
+
+/// Most messages that wait for one device. A device that was off for a month in rooms of a thousand people gets fewer; one
+/// that never comes back must not fill the disk.
+pub const TO_DEVICE_WAITING: u64 = 20_000;
+
+/// Most bytes that wait for one device: the messages above at their usual 1.5 KB.
+pub const TO_DEVICE_WAITING_BYTES: u64 = 32 * 1024 * 1024;
+
+/// Inboxes whose size is remembered, at about 60 bytes each.
+pub const TO_DEVICE_SIZES: u64 = 100_000;
+
+/// How long the size of an inbox that is full is believed: another node may have emptied it.
+pub const TO_DEVICE_FULL_FOR: Duration = Duration::from_secs(60);
+
+/// Most messages to a device in one answer (<https://spec.matrix.org/v1.19/client-server-api/#server-behaviour-8>).
+pub const TO_DEVICE_AT_ONCE: usize = 100;
+
+/// Most rows removed in one batch of what a device or backup left behind, at 25 to 60 bytes of key each.
+pub const LEFTOVERS_REMOVED: usize = 5_000;
+
+/// How long after its end a device is swept once more: what was on its way to it then has arrived by now.
+pub const LEFTOVER_GRACE: Duration = Duration::from_secs(10 * 60);
+
+/// Most versions of a key backup that a user may have. Clients remove the old one when they make another.
+pub const KEY_BACKUPS: usize = 100;
+
+/// Largest description of a key backup, in bytes of JSON: a public key and the signatures of many devices.
+pub const KEY_BACKUP_DESCRIPTION_BYTES: usize = 64 * 1024;
+
+/// Largest session in a key backup, in bytes of JSON: a real one has 1 KB.
+pub const KEY_BACKUP_SESSION_BYTES: usize = 32 * 1024;
+
+/// Most bytes of backed-up sessions written in one batch. A request with more becomes several; by the replacement rule
+/// a repetition of it changes nothing.
+pub const KEY_BACKUP_BATCH_BYTES: usize = 1024 * 1024;
+
+/// Longest id of a session in a key backup, in bytes; a real one has 43.
+pub const SESSION_ID_BYTES: usize = 255;
+
+/// Largest description of a dehydrated device, in bytes of JSON: a pickle has some KB.
+pub const DEHYDRATED_BYTES: usize = 64 * 1024;

@@ -106,6 +106,33 @@ pub const DIRECTORY_NAME: TableId = TableId(73);
 /// The filters of clients: hash of user, hash of filter → filter.
 pub const FILTER: TableId = TableId(74);
 
+/// What is known of devices' keys: hash of user, device → number, keys left of each algorithm.
+pub const DEVICE_STATE: TableId = TableId(80);
+/// The identity keys of devices: hash of user, device → signed JSON.
+pub const DEVICE_KEYS: TableId = TableId(81);
+/// The cross-signing keys of users: hash of user → signed JSON of each.
+pub const CROSS_SIGNING: TableId = TableId(82);
+/// One-time keys: device's number, algorithm, order → name and JSON.
+pub const ONE_TIME_KEY: TableId = TableId(83);
+/// Fallback keys: device's number, algorithm → name and JSON.
+pub const FALLBACK_KEY: TableId = TableId(84);
+/// What users signed of others: hash of signer, hash of signed user → signatures.
+pub const USER_SIGNATURE: TableId = TableId(85);
+/// Messages that wait for devices: device's number, position → JSON.
+pub const TO_DEVICE: TableId = TableId(86);
+/// What was sent to devices under which transaction id: day, hash of sender's session and id → nothing.
+pub const TO_DEVICE_SENT: TableId = TableId(87);
+/// Numbers whose rows are to be removed: number of a device or a backup → since when.
+pub const LEFTOVER: TableId = TableId(88);
+/// Whose keys changed: partition, position → user.
+pub const KEY_CHANGE: TableId = TableId(89);
+/// Versions of key backups: hash of user, version → description and counters.
+pub const KEY_BACKUP: TableId = TableId(90);
+/// Backed-up sessions: backup's number, hash of room, hash of session → JSON.
+pub const KEY_BACKUP_SESSION: TableId = TableId(91);
+/// Dehydrated devices: hash of user → device and what it is revived from.
+pub const DEHYDRATED: TableId = TableId(92);
+
 /// One line of the catalogue.
 #[derive(Clone, Copy, Debug)]
 pub struct TableEntry {
@@ -177,6 +204,19 @@ pub const CATALOGUE: &[TableEntry] = &[
     entry(PROFILE, "profile", "accounts"),
     entry(DIRECTORY_NAME, "directory_name", "accounts"),
     entry(FILTER, "filter", "accounts"),
+    entry(DEVICE_STATE, "device_state", "accounts"),
+    entry(DEVICE_KEYS, "device_keys", "accounts"),
+    entry(CROSS_SIGNING, "cross_signing", "accounts"),
+    entry(ONE_TIME_KEY, "one_time_key", "accounts"),
+    entry(FALLBACK_KEY, "fallback_key", "accounts"),
+    entry(USER_SIGNATURE, "user_signature", "accounts"),
+    entry(TO_DEVICE, "to_device", "accounts"),
+    entry(TO_DEVICE_SENT, "to_device_sent", "accounts"),
+    entry(LEFTOVER, "leftover", "accounts"),
+    entry(KEY_CHANGE, "key_change", "accounts"),
+    entry(KEY_BACKUP, "key_backup", "accounts"),
+    entry(KEY_BACKUP_SESSION, "key_backup_session", "accounts"),
+    entry(DEHYDRATED, "dehydrated", "accounts"),
 ];
 
 /// Tables for the suites of this and other crates; no server ever writes them.

@@ -8,6 +8,7 @@ use storage::Batch;
 
 use crate::accounts::Accounts;
 use crate::error::{Error, Refusal};
+use crate::keys::begin_device;
 use crate::session::device::{DeviceRecord, Found, TokenPair};
 use crate::session::logout::{DeviceChange, log_device};
 use crate::session::token::{TokenHash, new_token};
@@ -134,6 +135,7 @@ impl NewSession {
         self.replaced.iter().for_each(|pair| pair.delete(batch));
         if version.is_none() {
             log_device(accounts, batch, user, &device.id, DeviceChange::Added);
+            begin_device(accounts, batch, user, &device.id);
         }
     }
 

@@ -126,6 +126,6 @@ impl Found {
 }
 
 /// Where a device is filed. Its id must be no longer than [`limits::DEVICE_ID_BYTES`].
-fn device_key(user: &UserId, device: &DeviceId) -> Key {
+pub(super) fn device_key(user: &UserId, device: &DeviceId) -> Key {
     Key::of(DEVICE, &(digest(user), device.as_str().to_owned()))
 }

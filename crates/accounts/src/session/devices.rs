@@ -6,7 +6,7 @@ use storage::{Batch, Key, Record};
 use crate::accounts::{Accounts, settle};
 use crate::error::{Error, Refusal};
 use crate::session::begin::check_name;
-use crate::session::device::Found;
+use crate::session::device::{DeviceRecord, Found, device_key};
 use crate::session::logout::{DeviceChange, log_device};
 use crate::session::seen::{SeenFrom, seen_key};
 
@@ -51,6 +51,20 @@ impl Accounts {
             Ok(Device { id, display_name, seen })
         });
         devices.collect()
+    }
+
+    /// What devices are called, in the order asked for; `None` also for one that is none.
+    pub(crate) async fn device_names(
+        &self,
+        devices: &[(&UserId, &OwnedDeviceId)],
+    ) -> Result<Vec<Option<String>>, Error> {
+        let keys: Vec<Key> = devices.iter().map(|(user, device)| device_key(user, device)).collect();
+        let rows = self.store().engine().get_many(&keys).await.map_err(Error::storage("reading devices"))?;
+        let name = |value: &[u8]| {
+            let device = DeviceRecord::decode(value);
+            device.map_err(|error| Error::damaged(format!("a device: {error}"))).map(|device| device.display_name)
+        };
+        rows.into_iter().map(|row| row.map_or(Ok(None), |row| name(&row.value))).collect()
     }
 
     /// Calls a device otherwise; `None` leaves it as it is.

@@ -7,6 +7,7 @@ use storage::{Batch, Kind, NoPrevious, Record};
 
 use crate::accounts::{Accounts, settle};
 use crate::error::Error;
+use crate::keys::{DeviceState, end_device, put_device_list_change};
 use crate::session::device::Found;
 use crate::session::seen::seen_key;
 
@@ -53,6 +54,7 @@ pub(super) fn log_device(
 ) {
     let log = DeviceLog { user: user.to_owned(), device: device.to_owned(), change };
     batch.append(accounts.store().partition_of(user.as_str()), DEVICES_CHANGED, log.encode());
+    put_device_list_change(accounts, batch, user);
 }
 
 /// Which of a user's devices are meant.
@@ -101,9 +103,11 @@ impl Accounts {
         let mut leaving: Vec<Found> = found.into_iter().filter(|found| which.has(&found.device.id)).collect();
         let rest = leaving.len() > limits::DEVICES_LOGGED_OUT_AT_ONCE;
         leaving.truncate(limits::DEVICES_LOGGED_OUT_AT_ONCE);
+        let ids: Vec<OwnedDeviceId> = leaving.iter().map(|found| found.device.id.clone()).collect();
+        let states = self.device_states(user, &ids).await?;
         let mut batch = Batch::new();
-        for found in &leaving {
-            self.put_logout(&mut batch, found);
+        for (found, state) in leaving.iter().zip(&states) {
+            self.put_logout(&mut batch, found, state.as_ref());
         }
         also(&mut batch);
         if batch.is_empty() {
@@ -113,13 +117,17 @@ impl Accounts {
         for pair in leaving.iter().flat_map(|found| found.device.pairs()) {
             self.sessions.forget(&pair.access);
         }
+        self.sweep_soon(states.into_iter().flatten().map(|state| state.number).collect());
         Ok(rest)
     }
 
     /// All that a device leaves behind is removed here, and nowhere else.
-    fn put_logout(&self, batch: &mut Batch, found: &Found) {
+    fn put_logout(&self, batch: &mut Batch, found: &Found, state: Option<&DeviceState>) {
         let (user, device) = (&found.user, &found.device.id);
         found.delete(batch);
+        if let Some(state) = state {
+            end_device(self, batch, user, device, state);
+        }
         batch.delete(&seen_key(user, device));
         log_device(self, batch, user, device, DeviceChange::Removed);
     }

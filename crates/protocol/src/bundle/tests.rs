@@ -210,7 +210,10 @@ fn device_keys_without_a_signature_are_taken_as_such_and_sign_nothing() {
     object.insert("signatures", Object::new());
     let body = Object::new().with("device_keys", object.clone());
     let upload = KeysUpload::check(&body, &uploader(Some(&phone.keys))).unwrap();
-    assert_eq!((upload.device_keys, upload.unsigned_device_keys.map(|keys| keys.as_object().clone())), (None, Some(object.clone())));
+    assert_eq!(
+        (upload.device_keys, upload.unsigned_device_keys.map(|keys| keys.as_object().clone())),
+        (None, Some(object.clone()))
+    );
 
     let key = one_time_key(&phone, "A", Fallback::No);
     let with_key = body.with("one_time_keys", Object::new().with(key.name(), key.value().clone()));
