@@ -16,8 +16,8 @@ use crate::keys::{ChangeIndex, Claims};
 use crate::password::Passwords;
 use crate::registration::{Nonces, RegistrationOptions};
 use crate::session::{SeenDevices, SessionCache, session_cache};
-use crate::uia::Sessions;
 use crate::to_device::InboxSizes;
+use crate::uia::Sessions;
 
 pub use crate::password::PasswordCost;
 
