@@ -145,6 +145,64 @@ pub const REQUEST_BYTES: usize = 10 * 1024 * 1024;
 /// How long the body of a request may take to arrive once its head is there: [`REQUEST_BYTES`] over a line of 1.5 Mbit/s.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// How long media that was created may go without its content: the specification's least
+/// (<https://spec.matrix.org/v1.19/client-server-api/#post_matrixmediav1create>).
+pub const MEDIA_PENDING_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Most media that a user may have created without a content: an album sent from a poor line.
+pub const MEDIA_PENDING_PER_USER: usize = 100;
+
+/// How long a download waits for its content to be uploaded when its client does not say
+/// (<https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1mediadownloadservernamemediaid>).
+pub const MEDIA_WAIT: Duration = Duration::from_secs(20);
+
+/// The longest that a download waits, whatever its client says: proxies give up after a minute.
+pub const MEDIA_WAIT_MOST: Duration = Duration::from_secs(55);
+
+/// How often a waiting download looks for what another node may have taken.
+pub const MEDIA_POLL: Duration = Duration::from_secs(1);
+
+/// Largest piece of a download, in bytes: few enough to hold for thousands of slow clients, large enough that reading it
+/// outweighs asking for it.
+pub const MEDIA_PIECE_BYTES: usize = 128 * 1024;
+
+/// How long an upload may stand still: a phone that changes its network takes some seconds.
+pub const MEDIA_STALL: Duration = Duration::from_secs(60);
+
+/// Longest type or file name that is kept with an upload, in bytes: what file systems take.
+pub const MEDIA_TEXT_BYTES: usize = 255;
+
+/// Most created media looked at in one page of a collection.
+pub const MEDIA_COLLECTED_AT_ONCE: usize = 1_000;
+
+/// Largest image that a thumbnail is made of, in bytes: a camera's largest.
+pub const THUMBNAIL_SOURCE_BYTES: u64 = 32 * 1024 * 1024;
+
+/// Most pixels of such an image: 64 million are 256 MB decoded.
+pub const THUMBNAIL_PIXELS: u64 = 64_000_000;
+
+/// Longest side of such an image.
+pub const THUMBNAIL_SIDE: u32 = 30_000;
+
+/// Memory that the decoder of one image may use, in bytes.
+pub const THUMBNAIL_MEMORY_BYTES: u64 = 320 * 1024 * 1024;
+
+/// Thumbnails made at once: each takes a core, and the others are for messages.
+pub const THUMBNAILS_AT_ONCE: usize = 2;
+
+/// Most thumbnails being made or waiting for it; at a tenth of a second each, the last waits some seconds.
+pub const THUMBNAILS_WAITING: usize = 64;
+
+/// How often the server does what has to be done now and then: when a device was last here may be off by this after a
+/// crash.
+pub const CHORES_EVERY: Duration = Duration::from_secs(60);
+
+/// Rounds of those chores from one collection of unused files to the next; they are kept for an hour anyway.
+pub const CHORES_BETWEEN_COLLECTIONS: u32 = 30;
+
+/// Most users and addresses whose requests are counted at once: at 24 bytes each, with room to grow, they are 5 MB.
+pub const LIMITED_KEYS: usize = 100_000;
+
 /// The pause after a connection could not be accepted (no descriptors left): a try at once would fail as well.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 

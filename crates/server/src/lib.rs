@@ -6,6 +6,7 @@
 //! Where to go: [`cli`] for what a person may type, [`config`] for what may be set, [`run`] for start and stop,
 //! `data` and `control` for the store and the commands on it, `listen` for how requests come in, [`http`] for where they go, and a folder per API for the endpoints, one a file.
 
+mod chores;
 pub mod cli;
 mod client_api;
 pub mod config;

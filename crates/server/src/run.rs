@@ -11,6 +11,7 @@ use rustls::ServerConfig;
 use sd_notify::NotifyState;
 use storage::{OnLoss, OpenError, Store};
 
+use crate::chores;
 use crate::config::{Config, Loaded, Problems};
 use crate::control::ControlSocket;
 use crate::data;
@@ -98,6 +99,7 @@ impl Server {
         self.announce(&listeners);
         let loops: Vec<_> =
             listeners.into_iter().map(|listener| task::spawn(listener.accept(serving.clone()))).collect();
+        let chores = chores::start(self.state.clone(), stop.clone());
         let mut health = self.state.health.clone();
         let outcome = tokio::select! {
             () = stop.started() => Ok(()),
@@ -111,6 +113,7 @@ impl Server {
         if late > 0 {
             tracing::warn!(connections = late, "requests in flight took too long and were cut");
         }
+        chores.abort();
         cut_trigger.start();
         // Their handlers must be gone before what they use is closed.
         gate.emptied(&self.clock, limits::CUT_TIMEOUT).await;

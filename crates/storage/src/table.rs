@@ -132,6 +132,12 @@ pub const KEY_BACKUP: TableId = TableId(90);
 pub const KEY_BACKUP_SESSION: TableId = TableId(91);
 /// Dehydrated devices: hash of user → device and what it is revived from.
 pub const DEHYDRATED: TableId = TableId(92);
+/// Media of this server: id → content and uploader. 112 to 119 are the `media` crate's.
+pub const MEDIA: TableId = TableId(112);
+/// Media that was created and not uploaded: hash of user, id → when.
+pub const MEDIA_PENDING: TableId = TableId(113);
+/// Thumbnails: content hash, size → content.
+pub const THUMBNAIL: TableId = TableId(114);
 
 /// One line of the catalogue.
 #[derive(Clone, Copy, Debug)]
@@ -217,6 +223,9 @@ pub const CATALOGUE: &[TableEntry] = &[
     entry(KEY_BACKUP, "key_backup", "accounts"),
     entry(KEY_BACKUP_SESSION, "key_backup_session", "accounts"),
     entry(DEHYDRATED, "dehydrated", "accounts"),
+    entry(MEDIA, "media", "media"),
+    entry(MEDIA_PENDING, "media_pending", "media"),
+    entry(THUMBNAIL, "thumbnail", "media"),
 ];
 
 /// Tables for the suites of this and other crates; no server ever writes them.

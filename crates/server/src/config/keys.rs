@@ -27,6 +27,8 @@ pub enum Shape {
     Path,
     /// `true` or `false`.
     Boolean,
+    /// A whole number that is not negative.
+    Number,
     /// A list of strings.
     Texts,
     /// A list of strings naming files.
@@ -58,6 +60,12 @@ pub static KEYS: &[Key] = &[
     key("data_dir", Shape::Path, Some("\"holdfast-data\""), "a directory"),
     key("default_room_version", Shape::Text, Some("\"12\""), "\"1\" to \"12\""),
     key("appservices", Shape::Paths, Some("[]"), "a list of registration files"),
+    key(
+        "trusted_proxies",
+        Shape::Texts,
+        Some("[\"127.0.0.0/8\", \"::1\"]"),
+        "a list of IP addresses and networks, such as \"10.0.0.0/8\"",
+    ),
     key("listen", Shape::Tables, Some("[{ address = \"127.0.0.1:8008\" }]"), "one or more tables [[listen]]"),
     key(
         "listen[].address",
@@ -77,6 +85,13 @@ pub static KEYS: &[Key] = &[
     key("federation.enabled", Shape::Boolean, Some("true"), "true or false"),
     key("federation.extra_ca", Shape::Paths, Some("[]"), "a list of PEM files with certificates"),
     key("federation.allow_private_addresses", Shape::Boolean, Some("false"), "true or false"),
+    key("media.max_upload_bytes", Shape::Number, Some("104857600"), "a number from 1 to 4294967295"),
+    key("well_known.client", Shape::Text, None, "an address that starts with https:// or http://"),
+    key("support.page", Shape::Text, None, "an address that starts with https:// or http://"),
+    key("support.contacts", Shape::Tables, None, "a list of tables [[support.contacts]]"),
+    key("support.contacts[].role", Shape::Text, None, "\"m.role.admin\", \"m.role.security\" or another role"),
+    key("support.contacts[].matrix_id", Shape::Text, None, "a user id, such as \"@admin:example.org\""),
+    key("support.contacts[].email_address", Shape::Text, None, "a mail address"),
     key("rooms.encryption", Shape::Text, Some("\"default\""), "\"required\", \"default\" or \"optional\""),
     key("limits.enabled", Shape::Boolean, Some("true"), "true or false"),
     key("passwords.cost", Shape::Text, Some("\"normal\""), "\"normal\" or \"low\""),

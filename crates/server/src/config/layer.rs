@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeInteger, DeTable, DeValue};
 
 use super::keys::{self, KEYS, Key, Shape};
 use super::nearest::nearest;
@@ -35,6 +35,7 @@ pub(crate) struct Node {
 pub(crate) enum Value {
     Text(String),
     Boolean(bool),
+    Number(u64),
     Texts(Vec<String>),
     Tables(Vec<(Place, Values)>),
     /// Of another shape: reported already, and kept so that it is not called missing as well.
@@ -184,6 +185,7 @@ impl Source<'_> {
         let shaped = match (key.shape, value.get_ref()) {
             (Shape::Text | Shape::Path, DeValue::String(text)) => Ok(Value::Text(text.to_string())),
             (Shape::Boolean, DeValue::Boolean(boolean)) => Ok(Value::Boolean(*boolean)),
+            (Shape::Number, DeValue::Integer(integer)) => number(integer).map(Value::Number),
             (Shape::Texts | Shape::Paths, DeValue::Array(items)) => texts(items.iter()).map(Value::Texts),
             (Shape::Tables, DeValue::Array(items)) => self.tables(key, items.iter(), problems).map(Value::Tables),
             (_, other) => Err(format!("is {}", type_of(other))),
@@ -212,6 +214,10 @@ impl Source<'_> {
         }
         Ok(tables)
     }
+}
+
+fn number(integer: &DeInteger<'_>) -> Result<u64, String> {
+    u64::from_str_radix(integer.as_str(), integer.radix()).map_err(|_| format!("is {}", integer.as_str()))
 }
 
 fn texts<'v>(items: impl Iterator<Item = &'v Spanned<DeValue<'v>>>) -> Result<Vec<String>, String> {

@@ -7,6 +7,7 @@
 mod keys;
 mod layer;
 mod nearest;
+mod network;
 mod problem;
 mod read;
 mod server_name;
@@ -22,11 +23,12 @@ use std::sync::Arc;
 
 pub use keys::{KEYS, Key, Secrecy, Shape};
 use layer::{Node, Value, Values};
+pub use network::Network;
 pub use problem::{Place, Problems};
 pub use server_name::ServerName;
 pub use values::{
-    Config, Encryption, Engine, Federation, Limits, Listen, PasswordCost, Passwords, Registration, RegistrationMode,
-    RoomVersion, Rooms, Storage, TlsFiles,
+    Config, Contact, Encryption, Engine, Federation, Limits, Listen, Media, PasswordCost, Passwords, Registration,
+    RegistrationMode, RoomVersion, Rooms, Storage, Support, TlsFiles,
 };
 
 /// The name served when there is no configuration file: enough to try the server on one's own machine.

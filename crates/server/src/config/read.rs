@@ -5,17 +5,22 @@ use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, Read};
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use base::{Secret, limits};
 
+use ruma::UserId;
+
 use super::keys::{self, Secrecy};
 use super::layer::{Node, Value, Values};
+use super::network::Network;
 use super::problem::{Place, Problems};
 use super::server_name::ServerName;
 use super::values::{
-    Choice, Config, Engine, Federation, Limits, Listen, Passwords, Registration, RoomVersion, Rooms, Storage, TlsFiles,
+    Choice, Config, Contact, Engine, Federation, Limits, Listen, Media, Passwords, Registration, RoomVersion, Rooms,
+    Storage, Support, TlsFiles,
 };
 
 /// Reads the whole configuration; `None` when something that must be there was missing or wrong.
@@ -33,6 +38,10 @@ pub(crate) fn config(values: &Values, problems: &mut Problems) -> Option<Config>
         extra_ca: reader.paths("federation.extra_ca"),
         allow_private_addresses: reader.boolean("federation.allow_private_addresses"),
     };
+    let trusted_proxies = reader.networks("trusted_proxies");
+    let max_upload_bytes = reader.number("media.max_upload_bytes", 1..=limits::BLOB_BYTES);
+    let client_address = reader.address("well_known.client");
+    let support = Support { page: reader.address("support.page"), contacts: reader.contacts() };
     let encryption = reader.choice("rooms.encryption");
     let limits = Limits { enabled: reader.boolean("limits.enabled") };
     let cost = reader.choice("passwords.cost");
@@ -42,9 +51,13 @@ pub(crate) fn config(values: &Values, problems: &mut Problems) -> Option<Config>
         default_room_version: default_room_version?,
         appservices,
         listen,
+        trusted_proxies,
         storage: storage?,
         registration: registration?,
         federation,
+        media: Media { max_upload_bytes: max_upload_bytes? },
+        client_address,
+        support,
         rooms: Rooms { encryption: encryption? },
         limits,
         passwords: Passwords { cost: cost? },
@@ -111,6 +124,57 @@ impl Reader<'_> {
             _ => None,
         };
         Some(Listen { address: address?, tls, place: table.clone() })
+    }
+
+    fn networks(&mut self, path: &str) -> Vec<Network> {
+        let Some((texts, place)) = self.texts(path) else { return Vec::new() };
+        let (texts, place) = (texts.to_vec(), place.clone());
+        let mut networks = Vec::new();
+        for text in texts {
+            match Network::from_str(&text) {
+                Ok(network) => networks.push(network),
+                Err(()) => self.wrong(path, &place, format!("holds {text:?}")),
+            }
+        }
+        networks
+    }
+
+    fn address(&mut self, path: &str) -> Option<String> {
+        let is_address = |text: &str| text.starts_with("https://") || text.starts_with("http://");
+        self.parsed(path, |text| is_address(text).then(|| text.trim_end_matches('/').to_owned()).ok_or(""))
+    }
+
+    fn contacts(&mut self) -> Vec<Contact> {
+        let Some(Node { value: Value::Tables(tables), .. }) = self.values.get("support.contacts") else {
+            return Vec::new();
+        };
+        let mut contacts = Vec::new();
+        for (place, table) in tables {
+            let mut reader = Reader { values: table, problems: self.problems };
+            if !table.contains_key("support.contacts[].role") {
+                reader.wrong("support.contacts[].role", place, "is missing");
+            }
+            let role = reader.parsed("support.contacts[].role", |text| Ok::<_, &str>(text.to_owned()));
+            let matrix_id = reader.parsed("support.contacts[].matrix_id", |text| UserId::parse(text).map_err(|_| ""));
+            let email_address = reader.parsed("support.contacts[].email_address", |text| {
+                text.contains('@').then(|| text.to_owned()).ok_or("")
+            });
+            let said = ["support.contacts[].matrix_id", "support.contacts[].email_address"];
+            if !said.iter().any(|path| table.contains_key(path)) {
+                reader.wrong("support.contacts[].matrix_id", place, "is missing, and so is `email_address`");
+            }
+            contacts.extend(role.map(|role| Contact { role, matrix_id, email_address }));
+        }
+        contacts
+    }
+
+    fn number(&mut self, path: &str, allowed: RangeInclusive<u64>) -> Option<u64> {
+        let Node { place, value: Value::Number(number) } = self.values.get(path)? else { return None };
+        if !allowed.contains(number) {
+            self.wrong(path, place, format!("is {number}"));
+            return None;
+        }
+        Some(*number)
     }
 
     fn text(&self, path: &str) -> Option<(&str, &Place)> {

@@ -57,6 +57,7 @@ fn shown(key: &Key, node: &Node) -> String {
             format!("[{}]", items.join(", "))
         }
         (Value::Boolean(boolean), Secrecy::Public) => boolean.to_string(),
+        (Value::Number(number), Secrecy::Public) => number.to_string(),
         (Value::Tables(_) | Value::Wrong, Secrecy::Public) => String::new(),
     }
 }

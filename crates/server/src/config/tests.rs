@@ -308,3 +308,33 @@ fn the_allowed_names_of_a_choice_are_those_that_are_accepted() {
         assert_eq!(allowed.split(", ").collect::<Vec<_>>(), names);
     }
 }
+
+#[test]
+fn numbers_networks_and_contacts_are_read_and_what_is_wrong_with_them_is_said() {
+    let text = r#"
+server_name = "example.org"
+trusted_proxies = ["10.0.0.0/8"]
+media.max_upload_bytes = 1_000
+support.contacts = [{ role = "m.role.admin", email_address = "admin@example.org" }]
+"#;
+    let config = loaded(text, &[("HOLDFAST_WELL_KNOWN_CLIENT", "https://example.org/")]).config;
+    assert_eq!(config.media.max_upload_bytes, 1_000);
+    assert!(config.trusted_proxies[0].contains("10.1.2.3".parse().expect("an address")));
+    assert_eq!(config.client_address.as_deref(), Some("https://example.org"));
+    assert_eq!(config.support.contacts[0].email_address.as_deref(), Some("admin@example.org"));
+    assert_eq!(loaded("server_name = \"a\"\n", &[]).config.media.max_upload_bytes, 104_857_600);
+
+    for (line, part) in [
+        ("media.max_upload_bytes = 0", "is 0; it must be a number from 1"),
+        ("media.max_upload_bytes = -1", "is -1; it must be a number from 1"),
+        ("media.max_upload_bytes = \"1\"", "is a string"),
+        ("trusted_proxies = [\"10.0.0.0/99\"]", "holds \"10.0.0.0/99\""),
+        ("well_known.client = \"example.org\"", "is \"example.org\""),
+        ("support.contacts = [{ matrix_id = \"@a:b\" }]", "`support.contacts[].role` at holdfast.toml:2 is missing"),
+        ("support.contacts = [{ role = \"m.role.admin\" }]", "is missing, and so is `email_address`"),
+        ("support.contacts = [{ role = \"m.role.admin\", matrix_id = \"a\" }]", "is \"a\"; it must be a user id"),
+    ] {
+        let said = problems(&format!("server_name = \"a\"\n{line}\n"), &[]);
+        assert!(said.contains(part) && said.lines().count() == 1, "{line}: {said}");
+    }
+}

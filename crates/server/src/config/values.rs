@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use base::Secret;
+use ruma::OwnedUserId;
 
+use super::network::Network;
 use super::problem::Place;
 use super::server_name::ServerName;
 
@@ -21,12 +23,20 @@ pub struct Config {
     pub appservices: Vec<PathBuf>,
     /// Where requests come in; never empty.
     pub listen: Vec<Listen>,
+    /// Whose word is taken for where a request comes from.
+    pub trusted_proxies: Vec<Network>,
     /// The storage engine.
     pub storage: Storage,
     /// Who may make an account.
     pub registration: Registration,
     /// The other servers.
     pub federation: Federation,
+    /// Uploads.
+    pub media: Media,
+    /// Where clients find this server, told to who knows only its name.
+    pub client_address: Option<String>,
+    /// Who helps users of this server.
+    pub support: Support,
     /// Rooms made here.
     pub rooms: Rooms,
     /// The limits on what one user may ask for.
@@ -86,6 +96,33 @@ pub struct Federation {
     pub allow_private_addresses: bool,
 }
 
+/// Uploads.
+#[derive(Debug)]
+pub struct Media {
+    /// The largest, in bytes.
+    pub max_upload_bytes: u64,
+}
+
+/// Who helps users of this server (<https://spec.matrix.org/v1.19/client-server-api/#getwell-knownmatrixsupport>).
+#[derive(Debug, Default)]
+pub struct Support {
+    /// A page for users.
+    pub page: Option<String>,
+    /// People.
+    pub contacts: Vec<Contact>,
+}
+
+/// Somebody who helps.
+#[derive(Debug)]
+pub struct Contact {
+    /// With what.
+    pub role: String,
+    /// Where on Matrix.
+    pub matrix_id: Option<OwnedUserId>,
+    /// Where by mail.
+    pub email_address: Option<String>,
+}
+
 /// Rooms made here.
 #[derive(Debug)]
 pub struct Rooms {
@@ -114,6 +151,11 @@ pub struct RoomVersion(&'static str);
 impl RoomVersion {
     /// The versions that there are.
     const KNOWN: [&'static str; 12] = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12"];
+
+    /// All versions.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        Self::KNOWN.into_iter().map(Self)
+    }
 
     /// The version as it is written in events.
     pub const fn as_str(self) -> &'static str {

@@ -7,7 +7,7 @@ use std::future::Future;
 use std::ops::Deref;
 
 use accounts::Session;
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, MatchedPath};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use ruma::UserId;
@@ -17,8 +17,8 @@ use ruma::api::auth_scheme::{
 };
 
 use super::errors::{Error, SoftLogout};
-use super::query;
 use super::state::AppState;
+use super::{address, limiter, query};
 
 /// The endpoints that answer to locked accounts too
 /// (<https://spec.matrix.org/v1.19/client-server-api/#account-locking>).
@@ -139,7 +139,14 @@ async fn optional(parts: &Parts, state: &AppState) -> Result<Option<Caller>, Err
     } else {
         state.accounts.session_of_token(&token).await?
     };
-    Ok(Some(Caller(session.ok_or_else(|| Error::unknown_token(SoftLogout::No))?)))
+    let session = session.ok_or_else(|| Error::unknown_token(SoftLogout::No))?;
+    if let Some(route) = parts.extensions.get::<MatchedPath>() {
+        state.limiter.take(limiter::of_user(&parts.method, route.as_str()), &session.user_id)?;
+    }
+    let address = address::client(&parts.extensions, &parts.headers, &state.config.trusted_proxies);
+    let agent = parts.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
+    state.accounts.note_seen(&session, &address.to_string(), agent);
+    Ok(Some(Caller(session)))
 }
 
 /// The access token of a request: in its `Authorization` header or, as old clients do, in its query

@@ -26,6 +26,9 @@ const UNAVAILABLE: Duration = Duration::from_secs(2);
 /// How long to wait when others were faster, every time.
 const BUSY: Duration = Duration::from_millis(500);
 
+/// How long to wait when too much media was created: somebody has to upload some of it first.
+const TOO_MANY_PENDING: Duration = Duration::from_secs(30);
+
 /// Why a request is not answered as asked. One pointer, so that results stay small.
 #[derive(Debug)]
 pub(crate) struct Error(Box<Inner>);
@@ -294,6 +297,28 @@ impl From<accounts::Refusal> for Error {
     }
 }
 
+impl From<media::Error> for Error {
+    fn from(error: media::Error) -> Self {
+        match error {
+            media::Error::Refused(refusal) => refusal.into(),
+            media::Error::Busy => Self::limit_exceeded(BUSY),
+            media::Error::NoFolder => Self::unavailable(UNAVAILABLE),
+            error if error.is_conflict() => Self::limit_exceeded(BUSY),
+            media::Error::Storage { source, .. } if source.is_unavailable() => source.into(),
+            error => Self::fault(&error),
+        }
+    }
+}
+
+impl From<media::Refusal> for Error {
+    fn from(refusal: media::Refusal) -> Self {
+        match refusal {
+            media::Refusal::TooManyPending => Self::limit_exceeded(TOO_MANY_PENDING),
+            refusal => Self::refusal(refusal.code(), refusal.to_string()),
+        }
+    }
+}
+
 /// An error with all that caused it, on one line. What an error's own text repeats of its source is left out.
 struct Chain<'a>(&'a (dyn StdError + 'static));
 
@@ -321,6 +346,12 @@ pub(crate) fn health_status(health: Health) -> StatusCode {
         Health::Failed => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
+
+/// The status of an answer with a part of a content.
+pub(crate) const PARTIAL: StatusCode = StatusCode::PARTIAL_CONTENT;
+
+/// The status of an answer to who has the content already.
+pub(crate) const NOT_MODIFIED: StatusCode = StatusCode::NOT_MODIFIED;
 
 /// The status of an answer that holds nothing but headers.
 pub(crate) const EMPTY: StatusCode = StatusCode::NO_CONTENT;

@@ -4,25 +4,32 @@
 
 #![allow(dead_code, unused_imports, reason = "the first users of some of it come with the areas of the APIs")]
 
+pub(crate) mod address;
+mod around;
 pub(crate) mod auth;
 pub(crate) mod body;
 mod cors;
 pub(crate) mod endpoint;
 pub(crate) mod errors;
-mod panics;
+pub(crate) mod limiter;
 pub(crate) mod query;
 pub(crate) mod routes;
 mod state;
 
 #[cfg(test)]
+mod conformance;
+#[cfg(test)]
 pub(crate) mod test_app;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::Method;
-use axum::middleware::from_fn;
+use axum::middleware::from_fn_with_state;
 use base::limits;
 
 use crate::client_api;
@@ -38,7 +45,7 @@ pub use state::{AppState, Handles, OpenError};
 /// All routes over `state`.
 pub fn router(state: AppState) -> Router {
     let (router, _) = all_routes().into_parts();
-    with_layers(router).with_state(state)
+    with_layers(router, &state).with_state(state)
 }
 
 /// The routes of all APIs.
@@ -46,12 +53,20 @@ pub(crate) fn all_routes() -> Routes {
     Routes::new().at(Method::GET, &["/health"], health::endpoint::get).merge(client_api::routes())
 }
 
+/// Whether a path is served, spelt with the parameters of its registration.
+pub(crate) fn is_served(path: &str) -> bool {
+    static PATHS: LazyLock<BTreeSet<&'static str>> = LazyLock::new(|| {
+        let (_, list) = all_routes().into_parts();
+        list.into_iter().map(|route| route.path).collect()
+    });
+    PATHS.contains(path)
+}
+
 /// `routes` with what is the same for all: answers for what no route takes, panics, CORS, limits.
-fn with_layers<S: Clone + Send + Sync + 'static>(routes: Router<S>) -> Router<S> {
+fn with_layers<S: Clone + Send + Sync + 'static>(routes: Router<S>, state: &AppState) -> Router<S> {
     routes
         .fallback(async || Error::unknown_path())
         .method_not_allowed_fallback(async || Error::wrong_method())
-        .layer(from_fn(panics::answer))
-        .layer(from_fn(cors::allow))
+        .layer(from_fn_with_state(state.clone(), around::answer))
         .layer(DefaultBodyLimit::max(limits::REQUEST_BYTES))
 }

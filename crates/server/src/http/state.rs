@@ -5,12 +5,14 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use accounts::{Accounts, AccountsOptions};
+use media::{Media, MediaOptions};
 use rooms::{EncryptionPolicy, Rooms, RoomsOptions};
 use ruma::{OwnedServerName, RoomVersionId, ServerName};
 use storage::Store;
 
 use crate::config::{self, Config, Encryption};
 use crate::health::HealthWatch;
+use crate::http::limiter::Limiter;
 
 /// What handlers may use. One pointer: every request has a clone.
 #[derive(Clone)]
@@ -21,12 +23,16 @@ pub struct AppState(Arc<Handles>);
 pub struct Handles {
     /// What the operator has set.
     pub config: Arc<Config>,
+    /// Who asked how much.
+    pub(crate) limiter: Limiter,
     /// What the server can do at the moment.
     pub health: HealthWatch,
     /// The store itself, for what no crate below has a handle on.
     pub store: Arc<Store>,
     /// All accounts.
     pub accounts: Arc<Accounts>,
+    /// All media.
+    pub media: Arc<Media>,
     /// All rooms.
     pub rooms: Arc<Rooms>,
 }
@@ -37,6 +43,9 @@ pub enum OpenError {
     /// The name passed the configuration's grammar, but not the one of identifiers.
     #[error("the server name {0:?} cannot be used: {1}")]
     ServerName(String, #[source] ruma::IdParseError),
+    /// The media.
+    #[error("opening the media failed: {0}")]
+    Media(#[from] media::Error),
     /// The rooms.
     #[error("opening the rooms failed: {0}")]
     Rooms(#[from] rooms::Error),
@@ -51,14 +60,20 @@ impl AppState {
         let name = config.server_name.as_str();
         let server = ServerName::parse(name).map_err(|source| OpenError::ServerName(name.to_owned(), source))?;
         let accounts = Accounts::new(Arc::clone(&store), accounts_options(&config, server.clone()));
+        let media = MediaOptions { server: server.clone(), max_upload_bytes: config.media.max_upload_bytes };
+        let media = Media::open(Arc::clone(&store), media).await?;
         let rooms = Rooms::open(Arc::clone(&store), rooms_options(&config, server)).await?;
         let health = HealthWatch::of(&store);
-        Ok(Self(Arc::new(Handles { config, health, store, accounts, rooms })))
+        let limiter = Limiter::new(config.limits.enabled, store.clock().clone());
+        Ok(Self(Arc::new(Handles { config, limiter, health, store, accounts, media, rooms })))
     }
 
     /// Closes what was opened, in the reverse order. The store itself is closed by who opened it.
-    #[expect(clippy::unused_async, reason = "what is closed next has to be waited for")]
-    pub async fn close(self) {}
+    pub async fn close(self) {
+        if let Err(error) = self.accounts.flush_seen().await {
+            tracing::warn!(%error, "when devices were last here could not be stored");
+        }
+    }
 
     /// This server.
     pub fn server_name(&self) -> &ServerName {

@@ -34,7 +34,7 @@ async fn the_versions_are_listed_and_browsers_may_read_them() {
     assert_eq!(headers["access-control-allow-origin"], "*");
     assert_eq!(body["versions"].as_array().map(Vec::len), Some(19));
     assert_eq!(body["versions"][18], "v1.19");
-    assert_eq!(body["unstable_features"], json!({}));
+    assert!(body["unstable_features"].is_object());
 }
 
 #[tokio::test]
@@ -68,7 +68,8 @@ async fn a_preflight_is_answered_on_any_path_of_clients_and_on_no_other() {
 async fn a_panic_is_answered_as_a_fault() {
     let routes = Router::new().route("/_matrix/client/v3/panic", get(panic));
     let (status, headers, body) =
-        ask_router(with_layers(routes), "GET", "/_matrix/client/v3/panic", Body::empty()).await;
+        ask_router(with_layers(routes, &TestApp::new().await.state), "GET", "/_matrix/client/v3/panic", Body::empty())
+            .await;
     assert_eq!((status, &body["errcode"]), (StatusCode::INTERNAL_SERVER_ERROR, &json!("M_UNKNOWN")));
     assert!(!body.to_string().contains("secret"), "{body}");
     assert_eq!(headers["access-control-allow-origin"], "*");
@@ -116,7 +117,7 @@ fn probe(state: AppState) -> Router {
         .at(Method::GET, &["/wait"], async || Error::limit_exceeded(std::time::Duration::from_millis(1_500)))
         .into_parts();
     assert_eq!(list[0], routes::Route { method: "GET".to_owned(), path: "/_matrix/client/r0/account/whoami" });
-    with_layers(router).with_state(state)
+    with_layers(router, &state).with_state(state)
 }
 
 #[derive(serde::Deserialize)]

@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use base::shutdown::Shutdown;
 use base::{limits, task};
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::rt::Executor;
 use hyper::server::conn::{http1, http2};
 use hyper::service::{Service, service_fn};
@@ -20,6 +22,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::accept::Serving;
 use super::tls::HTTP2;
+use crate::http::address::Peer;
 
 /// A connection and what it needs.
 pub(super) struct Connection {
@@ -67,7 +70,11 @@ impl Connection {
     }
 
     pub(super) async fn http1(&self, stream: impl AsyncRead + AsyncWrite + Unpin + 'static) {
-        let service = TowerToHyperService::new(self.serving.router.clone());
+        let (inner, peer) = (TowerToHyperService::new(self.serving.router.clone()), Peer(self.peer.ip()));
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(peer);
+            inner.call(request)
+        });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(limits::HTTP_HEAD_TIMEOUT)
@@ -78,10 +85,11 @@ impl Connection {
     }
 
     pub(super) async fn http2(&self, stream: impl AsyncRead + AsyncWrite + Unpin + 'static) {
-        let inner = TowerToHyperService::new(self.serving.router.clone());
+        let (inner, peer) = (TowerToHyperService::new(self.serving.router.clone()), Peer(self.peer.ip()));
         let has_asked = Arc::new(AtomicBool::new(false));
         let asked = Arc::clone(&has_asked);
-        let service = service_fn(move |request| {
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(peer);
             asked.store(true, Ordering::Relaxed);
             inner.call(request)
         });
