@@ -50,10 +50,9 @@ impl Class {
             Self::Create => (5_000, 30),
             Self::Search => (500, 50),
             Self::Upload => (500, 100),
-            Self::Report => (10_000, 20),
+            Self::Report | Self::Account => (10_000, 20),
             // An office behind one address comes to work.
             Self::Login => (2_000, 60),
-            Self::Account => (10_000, 20),
             Self::Register => (20_000, 30),
             Self::Available => (1_000, 60),
         };
