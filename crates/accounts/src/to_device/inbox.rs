@@ -80,18 +80,31 @@ impl Accounts {
     pub async fn acknowledge_to_device(&self, user: &UserId, device: &DeviceId, until: Position) -> Result<(), Error> {
         let Some((state, _)) = self.device_state(user, device).await? else { return Ok(()) };
         let number = state.number;
-        let range = KeyRange::between(&message_key(number, Position::START), &message_key(number, until.next()));
-        let page = self.store().scan(&range, Direction::Forward, limits::LEFTOVERS_REMOVED).await;
-        let page = page.map_err(Error::storage("reading messages that a device has"))?;
-        if page.rows.is_empty() {
+        let mut range =
+            KeyRange::between(&message_key(number, Position::START), &message_key(number, until.next()));
+        let (mut batch, mut messages, mut bytes) = (Batch::new(), 0, 0);
+        // More than one page only for a device that shows at once to have read thousands. What is left then is looked at
+        // again at the next acknowledgement.
+        while messages < limits::LEFTOVERS_REMOVED {
+            let page = self.store().scan(&range, Direction::Forward, limits::LEFTOVERS_REMOVED - messages).await;
+            let page = page.map_err(Error::storage("reading messages that a device has"))?;
+            messages += page.rows.len();
+            for row in &page.rows {
+                bytes += row.value.len();
+                batch.delete(&row.key);
+            }
+            match page.rest {
+                Some(rest) => range = rest,
+                None => break,
+            }
+        }
+        if batch.is_empty() {
             return Ok(());
         }
-        self.inboxes.taken_out(number, page.rows.len(), page.rows.iter().map(|row| row.value.len()).sum());
-        let mut batch = Batch::new();
-        page.rows.iter().for_each(|row| batch.delete(&row.key));
+        self.inboxes.taken_out(number, messages, bytes);
         let store = self.store_handle();
         base::task::spawn(async move {
-            // What is left is looked at again at the next acknowledgement.
+            // They are looked at again at the next acknowledgement.
             if let Err(error) = store.commit(batch).await {
                 tracing::debug!(%error, "messages that a device has are still there");
             }
