@@ -80,8 +80,7 @@ impl Accounts {
     pub async fn acknowledge_to_device(&self, user: &UserId, device: &DeviceId, until: Position) -> Result<(), Error> {
         let Some((state, _)) = self.device_state(user, device).await? else { return Ok(()) };
         let number = state.number;
-        let mut range =
-            KeyRange::between(&message_key(number, Position::START), &message_key(number, until.next()));
+        let mut range = KeyRange::between(&message_key(number, Position::START), &message_key(number, until.next()));
         let (mut batch, mut messages, mut bytes) = (Batch::new(), 0, 0);
         // More than one page only for a device that shows at once to have read thousands. What is left then is looked at
         // again at the next acknowledgement.
