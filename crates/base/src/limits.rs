@@ -548,3 +548,57 @@ pub const SESSION_ID_BYTES: usize = 255;
 
 /// Largest description of a dehydrated device, in bytes of JSON: a pickle has some KB.
 pub const DEHYDRATED_BYTES: usize = 64 * 1024;
+
+
+/// Most rooms (and as many users) of which sync remembers when something last happened, for each partition of the log. At
+/// 50 bytes each they are a few megabytes; of others the store is asked.
+pub const SYNC_INDEXED: usize = 100_000;
+
+/// Most memberships of rooms that sync keeps in memory to know whom to wake, at 17 bytes each.
+pub const SYNC_MEMBERS: usize = 500_000;
+
+/// Events of a room in a sync whose filter does not say how many.
+pub const SYNC_TIMELINE: usize = 10;
+
+/// Most events of a room in a sync, whatever its filter asks for; more are paged back.
+pub const SYNC_TIMELINE_MOST: usize = 100;
+
+/// Most `event_fields` of a filter that are looked at.
+pub const SYNC_EVENT_FIELDS: usize = 100;
+
+/// Most bytes of events that sync keeps as clients get them: what happened in the last minutes in the rooms in use, so
+/// that a message to a hundred members is put together once.
+pub const SYNC_RENDERED_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Most bytes of filters that sync keeps read: 10,000 of the usual size. Clients name theirs with every request.
+pub const SYNC_FILTER_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Most bytes of users' lists of rooms that sync keeps: 20,000 users in 16 rooms each.
+pub const SYNC_USER_ROOMS_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Most rooms whose id and partition sync keeps, at 150 bytes each.
+pub const SYNC_ROOM_INFOS: u64 = 100_000;
+
+/// Most rooms, counted once for each device, for which sync knows of which members the device was told.
+pub const SYNC_TOLD_ROOMS: u64 = 50_000;
+
+/// Most members of whom a device is known to have been told, in one room.
+pub const SYNC_TOLD_MEMBERS: usize = 200;
+
+/// Most initial syncs computed at once. They take tens of milliseconds each; more at once would only delay all others.
+pub const SYNC_LONG_AT_ONCE: usize = 4;
+
+/// How many members a client is told of that stand for a room without a name
+/// (<https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3sync_response-200_roomsummary>).
+pub const SYNC_HEROES: usize = 5;
+
+/// Most former members among whom stand-ins for a room are looked for when nobody else is left in it.
+pub const SYNC_GONE_HEROES: u64 = 1_000;
+
+/// Up to how many users it is asked one by one whether they share a room with another; of more, all members of all rooms
+/// are read.
+pub const SYNC_SHARED_ONE_BY_ONE: usize = 200;
+
+/// Longest that a sync waits for something to tell, whatever the client asks for: proxies on the way give up after a few
+/// minutes.
+pub const SYNC_TIMEOUT: Duration = Duration::from_secs(5 * 60);
