@@ -3,10 +3,11 @@
 
 mod media;
 mod server;
+mod sync;
 
 use crate::http::routes::Routes;
 
 /// The routes of this API. An area is a folder whose `mod.rs` has a function like this one; its line is here.
 pub(crate) fn routes() -> Routes {
-    Routes::new().merge(server::routes()).merge(media::routes())
+    Routes::new().merge(server::routes()).merge(media::routes()).merge(sync::routes())
 }

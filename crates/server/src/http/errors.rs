@@ -8,6 +8,7 @@
 use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
@@ -315,6 +316,29 @@ impl From<media::Refusal> for Error {
         match refusal {
             media::Refusal::TooManyPending => Self::limit_exceeded(TOO_MANY_PENDING),
             refusal => Self::refusal(refusal.code(), refusal.to_string()),
+        }
+    }
+}
+
+impl From<sync::Error> for Error {
+    fn from(error: sync::Error) -> Self {
+        match error {
+            sync::Error::Refused(refusal) => Self::refusal(refusal.code(), refusal.to_string()),
+            sync::Error::Rooms(error) => error.into(),
+            sync::Error::Accounts(error) => error.into(),
+            error if error.is_unavailable() => Self::unavailable(UNAVAILABLE),
+            error => Self::fault(&error),
+        }
+    }
+}
+
+/// Of an answer that others asked for as well.
+impl From<Arc<sync::Error>> for Error {
+    fn from(error: Arc<sync::Error>) -> Self {
+        match &*error {
+            sync::Error::Refused(refusal) => Self::refusal(refusal.code(), refusal.to_string()),
+            error if error.is_unavailable() => Self::unavailable(UNAVAILABLE),
+            error => Self::fault(error),
         }
     }
 }

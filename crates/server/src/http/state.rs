@@ -5,10 +5,12 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use accounts::{Accounts, AccountsOptions};
+use base::shutdown::{self, ShutdownTrigger};
 use media::{Media, MediaOptions};
 use rooms::{EncryptionPolicy, Rooms, RoomsOptions};
 use ruma::{OwnedServerName, RoomVersionId, ServerName};
 use storage::Store;
+use sync::Syncer;
 
 use crate::config::{self, Config, Encryption};
 use crate::health::HealthWatch;
@@ -35,6 +37,10 @@ pub struct Handles {
     pub media: Arc<Media>,
     /// All rooms.
     pub rooms: Arc<Rooms>,
+    /// All that syncs.
+    pub syncer: Arc<Syncer>,
+    /// Ends what works in the background.
+    stop: ShutdownTrigger,
 }
 
 /// Why what is on the store cannot be opened.
@@ -49,6 +55,9 @@ pub enum OpenError {
     /// The rooms.
     #[error("opening the rooms failed: {0}")]
     Rooms(#[from] rooms::Error),
+    /// What syncs.
+    #[error("following the log failed: {0}")]
+    Sync(#[from] sync::Error),
 }
 
 impl AppState {
@@ -63,13 +72,17 @@ impl AppState {
         let media = MediaOptions { server: server.clone(), max_upload_bytes: config.media.max_upload_bytes };
         let media = Media::open(Arc::clone(&store), media).await?;
         let rooms = Rooms::open(Arc::clone(&store), rooms_options(&config, server)).await?;
+        let syncer = Syncer::open(Arc::clone(&rooms), Arc::clone(&accounts))?;
+        let (stop, stopped) = shutdown::channel();
+        syncer.start(&stopped);
         let health = HealthWatch::of(&store);
         let limiter = Limiter::new(config.limits.enabled, store.clock().clone());
-        Ok(Self(Arc::new(Handles { config, limiter, health, store, accounts, media, rooms })))
+        Ok(Self(Arc::new(Handles { config, limiter, health, store, accounts, media, rooms, syncer, stop })))
     }
 
     /// Closes what was opened, in the reverse order. The store itself is closed by who opened it.
     pub async fn close(self) {
+        self.stop.start();
         if let Err(error) = self.accounts.flush_seen().await {
             tracing::warn!(%error, "when devices were last here could not be stored");
         }
