@@ -549,7 +549,6 @@ pub const SESSION_ID_BYTES: usize = 255;
 /// Largest description of a dehydrated device, in bytes of JSON: a pickle has some KB.
 pub const DEHYDRATED_BYTES: usize = 64 * 1024;
 
-
 /// Most rooms (and as many users) of which sync remembers when something last happened, for each partition of the log. At
 /// 50 bytes each they are a few megabytes; of others the store is asked.
 pub const SYNC_INDEXED: usize = 100_000;
