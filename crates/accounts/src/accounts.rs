@@ -14,6 +14,7 @@ use crate::account_data::ignored::{IgnoredCache, ignored_cache};
 use crate::error::Error;
 use crate::keys::{ChangeIndex, Claims};
 use crate::password::Passwords;
+use crate::push_rules::{PushCache, push_cache};
 use crate::registration::{Nonces, RegistrationOptions};
 use crate::session::{SeenDevices, SessionCache, session_cache};
 use crate::to_device::InboxSizes;
@@ -81,6 +82,7 @@ pub struct Accounts {
     pub(crate) changes: ChangeIndex,
     pub(crate) claims: Claims,
     pub(crate) inboxes: InboxSizes,
+    pub(crate) push: PushCache,
 }
 
 impl Accounts {
@@ -100,6 +102,7 @@ impl Accounts {
             changes: ChangeIndex::default(),
             claims,
             inboxes: InboxSizes::new(),
+            push: push_cache(),
         })
     }
 

@@ -6,7 +6,8 @@
 //! Where to go: [`accounts`] is the handle that all above this crate hold; [`account`] makes accounts and says how they
 //! stand, [`registration`] who may have one; [`session`] has devices and tokens, [`expiring`] tokens for one purpose, [`uia`]
 //! proofs for what is weighty; [`keys`] has what devices and users publish of themselves, [`to_device`] devices' inboxes;
-//! [`account_data`] is what clients keep with an account, [`filter`] their filters; [`profile`] is what users say of
+//! [`account_data`] is what clients keep with an account, [`filter`] their filters; [`push_rules`]
+//! and [`pushers`] say of what and where they are notified; [`profile`] is what users say of
 //! themselves; `password` hashes passwords; [`user`] says how rows are filed under a user; [`error`] what can go wrong.
 
 pub mod account;
@@ -22,6 +23,8 @@ pub mod keys;
 mod password;
 pub mod profile;
 pub mod registration;
+pub mod push_rules;
+pub mod pushers;
 pub mod session;
 pub mod to_device;
 pub mod uia;
@@ -34,5 +37,7 @@ pub use accounts::{Accounts, AccountsOptions, PasswordCost, TokenLifetimes};
 pub use error::{Error, Refusal};
 pub use profile::{DirectoryEntry, PROFILE_CHANGED, Profile, ProfileLog};
 pub use registration::{Guests, RegistrationMode, RegistrationOptions, SecretRegistration, TokenTerms, WantedAccount};
+pub use push_rules::PushSettings;
+pub use pushers::{PUSHERS_CHANGED, Pusher, PushersLog};
 pub use session::{LoggedIn, NewDevice, Session, TokenKind, Which};
 pub use uia::{Asked, Attempt, Stage};

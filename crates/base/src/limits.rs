@@ -332,6 +332,7 @@ pub const RESTRICTED_ROOMS: usize = 64;
 
 /// Most aliases of one room that are read at once; people give one or two.
 pub const ROOM_ALIASES: usize = 1_000;
+
 /// Most marks of one user in one room, each of a thread: a row of 150 bytes for each stays far below what a value may have,
 /// and nobody follows more threads of one room.
 pub const RECEIPT_THREADS: usize = 256;
@@ -461,6 +462,7 @@ pub const FILTERS_PER_USER: usize = 1_000;
 
 /// Rows removed in one batch of what an account leaves behind.
 pub const ROWS_REMOVED_AT_ONCE: usize = 1_000;
+
 /// Most algorithms of which a device may have one-time keys: clients have one, ours two.
 pub const ONE_TIME_KEY_ALGORITHMS: usize = 8;
 
@@ -601,3 +603,33 @@ pub const SYNC_SHARED_ONE_BY_ONE: usize = 200;
 /// Longest that a sync waits for something to tell, whatever the client asks for: proxies on the way give up after a few
 /// minutes.
 pub const SYNC_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+
+/// Bytes of push rules taken apart that are kept: at 30 KB for the default ones, those of 1,000 users who are here now.
+pub const PUSH_SETTINGS_BYTES: u64 = 32 * 1024 * 1024;
+
+/// Most push rules of a user, those of the server included: clients make one for each room that is to be louder or quieter.
+pub const PUSH_RULES: usize = 1_000;
+
+/// Longest name of a push rule, in bytes: the longest room id.
+pub const PUSH_RULE_NAME_BYTES: usize = 255;
+
+/// Longest pattern of a push rule, in bytes: a sentence. It is compared with every letter of every message.
+pub const PUSH_PATTERN_BYTES: usize = 512;
+
+/// Most conditions of a push rule; the server's own have two.
+pub const PUSH_CONDITIONS: usize = 32;
+
+/// Most actions of a push rule; the server's own have three.
+pub const PUSH_ACTIONS: usize = 32;
+
+/// Most pushers of a user: one for each device that anybody carries, and some that were forgotten.
+pub const PUSHERS: usize = 100;
+
+/// Longest pushkey, in bytes (<https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3pushersset>).
+pub const PUSHKEY_BYTES: usize = 512;
+
+/// Longest app id of a pusher, in characters; see [`PUSHKEY_BYTES`].
+pub const PUSH_APP_ID_CHARS: usize = 64;
+
+/// Largest pusher, in bytes of JSON: the address of a gateway, and what some put into the key of web push.
+pub const PUSHER_BYTES: usize = 16 * 1024;

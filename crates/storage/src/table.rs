@@ -105,6 +105,10 @@ pub const PROFILE: TableId = TableId(72);
 pub const DIRECTORY_NAME: TableId = TableId(73);
 /// The filters of clients: hash of user, hash of filter → filter.
 pub const FILTER: TableId = TableId(74);
+/// Where users are notified: hash of user, of the pusher's app and key → pusher.
+pub const PUSHER: TableId = TableId(78);
+/// Whose pushers have a key: hash of app and key, of user → user.
+pub const PUSHER_OWNER: TableId = TableId(79);
 
 /// What is known of devices' keys: hash of user, device → number, keys left of each algorithm.
 pub const DEVICE_STATE: TableId = TableId(80);
@@ -210,6 +214,8 @@ pub const CATALOGUE: &[TableEntry] = &[
     entry(PROFILE, "profile", "accounts"),
     entry(DIRECTORY_NAME, "directory_name", "accounts"),
     entry(FILTER, "filter", "accounts"),
+    entry(PUSHER, "pusher", "accounts"),
+    entry(PUSHER_OWNER, "pusher_owner", "accounts"),
     entry(DEVICE_STATE, "device_state", "accounts"),
     entry(DEVICE_KEYS, "device_keys", "accounts"),
     entry(CROSS_SIGNING, "cross_signing", "accounts"),

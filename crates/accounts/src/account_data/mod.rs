@@ -22,6 +22,7 @@ use storage::{Batch, Direction, Key, KeyRange, KeyWriter, Kind, NoPrevious, Reco
 
 use crate::accounts::{Accounts, settle};
 use crate::error::{Error, Refusal};
+use crate::push_rules;
 use crate::user::digest;
 
 use record::{DataRecord, Name, order_key, order_start};
@@ -85,7 +86,12 @@ impl Accounts {
         kind: &str,
     ) -> Result<Option<Box<RawValue>>, Error> {
         let stored = self.stored_data(&Name::of(user, room, kind)).await?;
-        stored.and_then(|stored| stored.record.content).map(content).transpose()
+        let stored = stored.and_then(|stored| stored.record.content).map(content).transpose()?;
+        if room.is_none() && kind == push_rules::TYPE && self.exists(user).await? {
+            // Everybody has push rules; what is stored may lack some that are newer.
+            return push_rules::content(user, stored.as_deref()).map(Some);
+        }
+        Ok(stored)
     }
 
     /// Keeps `content` under `kind`, whatever the type. Gives the position of the change.
@@ -185,9 +191,15 @@ impl Accounts {
             }
             match page.rest {
                 Some(rest) => range = rest,
-                None => return Ok(changed),
+                None => break,
             }
         }
+        let has_rules = changed.iter().any(|data| data.room.is_none() && data.kind == push_rules::TYPE);
+        if since == Position::START && !has_rules && self.exists(user).await? {
+            let content = push_rules::content(user, None)?;
+            changed.push(AccountData { room: None, kind: push_rules::TYPE.to_owned(), content, position: since });
+        }
+        Ok(changed)
     }
 
     /// Removes all account data of `user`.
@@ -227,6 +239,9 @@ impl Accounts {
         let committed = self.commit("keeping account data", batch).await?;
         if room.is_none() && kind == ignored::TYPE {
             self.ignored.forget(&digest(user));
+        }
+        if room.is_none() && (kind == ignored::TYPE || kind == push_rules::TYPE) {
+            self.push.forget(&digest(user));
         }
         committed.position(stamp).ok_or_else(|| Error::damaged("account data got no position"))
     }

@@ -67,6 +67,14 @@ impl Accounts {
         rows.into_iter().map(|row| row.map_or(Ok(None), |row| name(&row.value))).collect()
     }
 
+    /// Writes the row of a device again in `batch`, so that whoever changes or ends its session at the same time has to look
+    /// again.
+    pub(crate) async fn touch_device(&self, batch: &mut Batch, user: &UserId, device: &DeviceId) -> Result<(), Error> {
+        let found = Found::read(self.store(), user, device).await?;
+        found.ok_or(Refusal::NotFound { what: "device" })?.put(batch);
+        Ok(())
+    }
+
     /// Calls a device otherwise; `None` leaves it as it is.
     ///
     /// # Errors

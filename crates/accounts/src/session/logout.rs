@@ -109,6 +109,10 @@ impl Accounts {
         for (found, state) in leaving.iter().zip(&states) {
             self.put_logout(&mut batch, found, state.as_ref());
         }
+        if !leaving.is_empty() {
+            let leave = |device: &DeviceId| leaving.iter().any(|found| found.device.id == device);
+            self.put_pushers_leaving(&mut batch, user, leave).await?;
+        }
         also(&mut batch);
         if batch.is_empty() {
             return Ok(false);

@@ -1,10 +1,10 @@
 //! A room in a store of its own, to be noticed in: what is said in it goes through the one way into a room.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use base::Timestamp;
+use base::collections::HashSet;
 use ruma::push::Ruleset;
 use ruma::{OwnedEventId, OwnedRoomId, OwnedUserId, RoomVersionId, UserId};
 use serde_json::{Value, json};
@@ -44,7 +44,7 @@ pub(super) struct Stage {
 pub(super) struct Rules {
     pub(super) user: OwnedUserId,
     pub(super) ruleset: Ruleset,
-    pub(super) ignored: BTreeSet<OwnedUserId>,
+    pub(super) ignored: HashSet<OwnedUserId>,
     pub(super) version: u64,
 }
 
@@ -57,7 +57,7 @@ impl Rules {
             "actions": ["notify", { "set_tweak": "highlight" }],
         });
         ruleset.content.insert(serde_json::from_value(called).unwrap());
-        Self { user, ruleset, ignored: BTreeSet::new(), version: 0 }
+        Self { user, ruleset, ignored: HashSet::default(), version: 0 }
     }
 
     pub(super) fn reader(&self) -> Reader<'_> {

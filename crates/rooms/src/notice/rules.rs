@@ -4,9 +4,9 @@
 //!
 //! Must do no I/O: the event and what is to be known of its room are arguments.
 
-use std::collections::BTreeSet;
 use std::ops::RangeBounds;
 
+use base::collections::HashSet;
 use ruma::push::{Action, AnyPushRuleRef, PushCondition, PushConditionPowerLevelsCtx, Ruleset};
 use ruma::{OwnedRoomId, OwnedUserId, UInt, UserId};
 
@@ -25,7 +25,7 @@ pub struct Reader<'a> {
     /// Their push rules.
     pub ruleset: &'a Ruleset,
     /// Whose events do not exist for them.
-    pub ignored: &'a BTreeSet<OwnedUserId>,
+    pub ignored: &'a HashSet<OwnedUserId>,
     /// Changes whenever the rules or the ignored users do: what was counted by others is not used again.
     pub version: [u64; 2],
 }
