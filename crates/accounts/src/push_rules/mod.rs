@@ -10,7 +10,7 @@ mod defaults;
 #[cfg(test)]
 mod tests;
 
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 
 use base::collections::SeededState;
@@ -102,9 +102,7 @@ pub(crate) fn content(user: &UserId, stored: Option<&RawValue>) -> Result<Box<Ra
 }
 
 fn hash(value: &(impl Hash + ?Sized)) -> u64 {
-    let mut hasher = SeededState::default().build_hasher();
-    value.hash(&mut hasher);
-    hasher.finish()
+    SeededState::default().hash_one(value)
 }
 
 impl Accounts {
