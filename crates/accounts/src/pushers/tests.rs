@@ -45,7 +45,7 @@ async fn a_pusher_is_kept_as_it_was_given_changed_under_its_key_and_removed() {
     let all = accounts.pushers(&alice.user_id).await.unwrap();
     let a = all.iter().find(|pusher| pusher.data.ids.pushkey == "a").unwrap();
     assert_eq!(serde_json::to_value(&a.data).unwrap(), changed);
-    assert_eq!(accounts.users_with_pushers().await.unwrap(), [alice.user_id.clone()]);
+    assert_eq!(accounts.users_with_pushers().await.unwrap(), std::slice::from_ref(&alice.user_id));
 
     let ids = PusherIds::new("a".to_owned(), "app".to_owned());
     for _ in 0..2 {
