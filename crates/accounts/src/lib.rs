@@ -5,14 +5,17 @@
 //!
 //! Where to go: [`accounts`] is the handle that all above this crate hold; [`account`] makes accounts and says how they
 //! stand, [`registration`] who may have one; [`session`] has devices and tokens, [`expiring`] tokens for one purpose, [`uia`]
-//! proofs for what is weighty; [`keys`] has what devices and users publish of themselves, [`to_device`] devices' inboxes;
-//! [`account_data`] is what clients keep with an account, [`filter`] their filters; [`push_rules`]
-//! and [`pushers`] say of what and where they are notified; [`profile`] is what users say of
-//! themselves; `password` hashes passwords; [`user`] says how rows are filed under a user; [`error`] what can go wrong.
+//! proofs for what is weighty; [`keys`] has what devices and users publish of themselves, [`to_device`] devices' inboxes,
+//! [`backup`] their sessions, encrypted, and [`dehydrated`] devices that nobody is logged in with; [`account_data`] is what
+//! clients keep with an account, [`filter`] their filters; [`push_rules`] and [`pushers`] say of what and where they are
+//! notified; [`profile`] is what users say of themselves; `password` hashes passwords; [`user`] says how rows are filed
+//! under a user; [`error`] what can go wrong.
 
 pub mod account;
 pub mod account_data;
 pub mod accounts;
+pub mod backup;
+pub mod dehydrated;
 pub mod error;
 pub mod expiring;
 pub mod filter;

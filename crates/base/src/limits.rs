@@ -545,6 +545,9 @@ pub const KEY_BACKUP_SESSION_BYTES: usize = 32 * 1024;
 /// a repetition of it changes nothing.
 pub const KEY_BACKUP_BATCH_BYTES: usize = 1024 * 1024;
 
+/// Most sessions read at once for who restores a key backup: 1 MB of memory, however much is restored.
+pub const KEY_BACKUP_PAGE: usize = 1_000;
+
 /// Longest id of a session in a key backup, in bytes; a real one has 43.
 pub const SESSION_ID_BYTES: usize = 255;
 

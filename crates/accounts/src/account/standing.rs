@@ -173,6 +173,7 @@ impl Accounts {
             return Ok(());
         }
         self.logout(user, Which::All).await?;
+        self.remove_keys(user).await?;
         self.remove_account_data(user).await?;
         self.remove_filters(user).await
     }

@@ -8,7 +8,7 @@ use protocol::canonical::{Object, Value};
 use ruma::serde::Raw;
 use ruma::{OwnedDeviceId, UserId};
 use serde::{Deserialize, Serialize};
-use storage::table::{CROSS_SIGNING, DEVICE_KEYS};
+use storage::table::{CROSS_SIGNING, DEVICE_KEYS, USER_SIGNATURE};
 use storage::{Batch, Direction, Key, KeyRange, Version};
 
 use crate::accounts::{Accounts, settle};
@@ -192,6 +192,30 @@ impl Accounts {
         };
         put_change(self, &mut batch, &change);
         self.commit("storing cross-signing keys", batch).await.map(drop)
+    }
+
+    /// Removes what a user who is no more has published, signed and backed up. What they signed of others nobody else saw.
+    pub(crate) async fn remove_keys(&self, user: &UserId) -> Result<(), Error> {
+        match self.remove_dehydrated_device(user).await {
+            Err(Error::Refused(Refusal::NotFound { .. })) => {}
+            outcome => drop(outcome?),
+        }
+        self.remove_backups(user).await?;
+        settle!(self, async {
+            let signatures = KeyRange::prefix(USER_SIGNATURE, &digest(user));
+            let page = self.store().scan(&signatures, Direction::Forward, limits::LEFTOVERS_REMOVED).await;
+            let page = page.map_err(Error::storage("reading what a user signed"))?;
+            let mut batch = Batch::new();
+            page.rows.iter().for_each(|row| batch.delete(&row.key));
+            let (stored, version) = self.cross_signing(user).await?;
+            if stored != CrossSigningRecord::default() {
+                let key = cross_signing_key(user);
+                batch.require_version(&key, version);
+                batch.delete(&key);
+                put_change(self, &mut batch, &KeyChange::Devices(user.to_owned()));
+            }
+            if batch.is_empty() { Ok(()) } else { self.commit("removing a user's keys", batch).await.map(drop) }
+        })
     }
 
     pub(super) async fn cross_signing(&self, user: &UserId) -> Result<(CrossSigningRecord, Option<Version>), Error> {

@@ -34,8 +34,9 @@ pub use upload::KeysToUpload;
 
 pub(crate) use changes::{ChangeIndex, put_device_list_change};
 pub(crate) use claim::Claims;
-pub(crate) use leftover::{Number, number_prefix};
+pub(crate) use leftover::{Number, number_prefix, put_leftover};
 pub(crate) use state::{DeviceState, begin_device, end_device, state_key};
+pub(crate) use upload::Uploading;
 
 /// A record in its first version.
 macro_rules! first_version {
