@@ -17,6 +17,8 @@ pub(crate) mod routes;
 mod state;
 
 #[cfg(test)]
+mod arbitrary;
+#[cfg(test)]
 mod conformance;
 #[cfg(test)]
 pub(crate) mod test_app;
