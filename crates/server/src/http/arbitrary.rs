@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use axum::extract::Request;
-use axum::http::header;
+use axum::http::{HeaderMap, header};
 use proptest::prelude::{BoxedStrategy, Just, Strategy, any, prop, prop_oneof};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::{Map, Value, json};
@@ -392,7 +392,7 @@ async fn an_answer_that_makes_no_sense_is_noticed() {
         (403, json!({ "flows": [] }), true),
         (400, body("crates/server/src/main.rs"), true),
     ] {
-        let answer = Answer { status, headers: axum::http::HeaderMap::default(), bytes: bytes::Bytes::new(), body };
+        let answer = Answer { status, headers: HeaderMap::default(), bytes: bytes::Bytes::new(), body };
         assert_eq!(wrong_with(&app.state, &answer).is_some(), wrong, "{answer:?}");
     }
 }
