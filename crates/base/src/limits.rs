@@ -405,6 +405,37 @@ pub const REFERENCES_BUNDLED: usize = 100;
 /// Most events of a thread looked at for the last that a user may see: those after it are by people they ignore.
 pub const THREAD_LOOKED_AT: usize = 512;
 
+/// Most events with one word that are looked at in a room: in a room with more, only the newest are found.
+pub const SEARCH_POSTINGS: usize = 10_000;
+
+/// Most events found by one search, over all pages.
+pub const SEARCH_MATCHES: usize = 1_000;
+
+/// Most rooms in one page of the list of public rooms, at some 400 bytes each.
+pub const DIRECTORY_PAGE: usize = 1_000;
+
+/// Most rooms in one page of a space.
+pub const HIERARCHY_PAGE: usize = 50;
+
+/// How deep spaces are walked.
+pub const HIERARCHY_DEPTH: u64 = 16;
+
+/// Most rooms of a space that are looked at: more than anybody can walk through.
+pub const HIERARCHY_ROOMS: usize = 2_000;
+
+/// Most events in one page.
+pub const PAGE_EVENTS: usize = 1_000;
+
+/// How many relations may lie between an event and those that are listed as related to it, where that is asked for: at least
+/// three (<https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidrelationseventid>).
+pub const RELATIONS_DEPTH: u32 = 3;
+
+/// Most servers named with where an alias leads: one of them will be there.
+pub const SERVERS_OF_ROOM: usize = 20;
+
+/// Most results of a search in one page, and most events on each side of one.
+pub const SEARCH_PAGE: usize = 100;
+
 /// Most relations looked at for one answer that needs all of an event: those of several types, or over several steps.
 pub const RELATIONS_LOOKED_AT: usize = 5_000;
 

@@ -76,8 +76,8 @@ pub const ROOM_NAMED: TableId = TableId(54);
 pub const RELATION: TableId = TableId(57);
 /// A room at a glance, by its state now: room, which → counts of members, card, keys of what is no membership.
 pub const ROOM_CARD: TableId = TableId(58);
-/// Where words were said: room, hash of the word, event → nothing.
-pub const WORD: TableId = TableId(59);
+/// By what events are found: room, which, hash of a word or time, event or order → nothing.
+pub const EVENT_FOUND_BY: TableId = TableId(59);
 /// What users have read of a room: room, hash of user → their marks.
 pub const RECEIPT: TableId = TableId(60);
 /// The same marks by when they moved: room, position → mark.
@@ -200,7 +200,7 @@ pub const CATALOGUE: &[TableEntry] = &[
     entry(ROOM_NAMED, "room_named", "rooms"),
     entry(RELATION, "relation", "rooms"),
     entry(ROOM_CARD, "room_card", "rooms"),
-    entry(WORD, "word", "rooms"),
+    entry(EVENT_FOUND_BY, "event_found_by", "rooms"),
     entry(RECEIPT, "receipt", "rooms"),
     entry(RECEIPT_ORDER, "receipt_order", "rooms"),
     entry(ACCOUNT, "account", "accounts"),

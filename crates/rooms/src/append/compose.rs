@@ -13,7 +13,7 @@ use crate::event::Standing;
 use crate::graph::{EventFacts, Graph, Head, Pending, Place, StoredChain, put_chain, put_event, put_head, put_room};
 use crate::number::{EventNumber, KeyNumber, RoomNumber};
 use crate::read::relation::{At, Named, Names, Relations};
-use crate::read::{card, words};
+use crate::read::{card, jump, words};
 use crate::resolve::resolve;
 use crate::state::{Nodes, StateRoot, add_key, load, put_new_nodes};
 use crate::timeline;
@@ -87,6 +87,7 @@ pub(super) async fn compose(view: View<'_>, proposal: &Proposal) -> Result<Compo
         timeline::put_live(&mut batch, room, stamp, *number, head.state);
         relations.add(&mut batch, &graph, *number, &pending.pdu, &named, At::Stamp(stamp)).await?;
         words::put(&mut batch, room, &pending.pdu, *number);
+        jump::put(&mut batch, room, pending.pdu.origin_server_ts().get().into(), stamp);
     }
     relations.put(&mut batch, room, stamp);
     Ok(Composed { number: *number, batch, stamp })

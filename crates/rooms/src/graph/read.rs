@@ -36,6 +36,16 @@ pub async fn head_of(store: &Store, room: RoomNumber) -> Result<Option<(Head, Ve
     store.get_record(&head_key(room)).await.map_err(Error::storage("reading a room's head"))
 }
 
+/// Where rooms stand, in the order asked for; `None` for one that is not known.
+///
+/// # Errors
+/// As every read.
+pub async fn heads_of(store: &Store, rooms: &[RoomNumber]) -> Result<Vec<Option<Head>>, Error> {
+    let keys: Vec<Key> = rooms.iter().map(|room| head_key(*room)).collect();
+    let rows = store.engine().get_many(&keys).await.map_err(Error::storage("reading rooms' heads"))?;
+    rows.into_iter().map(|row| row.map(|row| decode(&row.value, "a room's head")).transpose()).collect()
+}
+
 /// The rooms in which an event of this id is known, be it by name only.
 ///
 /// # Errors

@@ -1,8 +1,8 @@
 //! A room of this server to read, made event by event.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use base::collections::HashSet;
 use ruma::{OwnedEventId, OwnedUserId, UserId};
 use serde_json::{Value, json};
 use storage::{Direction, MemoryDisk};
@@ -21,7 +21,7 @@ use crate::timeline::Order;
 pub(crate) struct House {
     pub(crate) rooms: Arc<Rooms>,
     pub(crate) room: RoomNumber,
-    pub(crate) ignored: BTreeSet<OwnedUserId>,
+    pub(crate) ignored: HashSet<OwnedUserId>,
 }
 
 /// The user of this name.
@@ -40,7 +40,7 @@ impl House {
             encryption: EncryptionPolicy::Optional,
         };
         let rooms = Rooms::open(store, options).await.unwrap();
-        Self { rooms, room, ignored: BTreeSet::new() }
+        Self { rooms, room, ignored: HashSet::default() }
     }
 
     /// Appends what somebody says.

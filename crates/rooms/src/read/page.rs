@@ -51,8 +51,11 @@ impl Reading<'_> {
     /// # Errors
     /// As every read.
     pub async fn timeline(&mut self, viewer: &Viewer<'_>, stretch: &Stretch<'_>) -> Result<Page, Error> {
-        let mut sight = self.sight(viewer.user).await?;
         let mut page = Page::default();
+        if !stretch.filter.allows_room(self.id()) {
+            return Ok(page);
+        }
+        let mut sight = self.sight(viewer.user).await?;
         let (mut from, mut looked_at) = (stretch.from, 0);
         while page.events.len() < stretch.limit && looked_at < limits::TIMELINE_LOOKED_AT {
             let lacking = stretch.limit - page.events.len();
@@ -77,6 +80,21 @@ impl Reading<'_> {
         }
         self.mark_gaps(&mut page.events).await?;
         Ok(page)
+    }
+
+    /// A page with the members that a client which loads these lazily is told beside it: those who sent something of it.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn messages(&mut self, viewer: &Viewer<'_>, stretch: &Stretch<'_>) -> Result<(Page, Vec<Stored>), Error> {
+        let page = self.timeline(viewer, stretch).await?;
+        let newest = page.events.iter().map(|shown| shown.order).max();
+        let Some(newest) = newest.filter(|_| stretch.filter.lazy_load_members) else { return Ok((page, Vec::new())) };
+        let senders = self.senders(&page.events.iter().collect::<Vec<_>>())?;
+        let root = self.state_at(newest.next()).await?;
+        let members: Vec<EventNumber> = self.member_events(root, &senders).await?.into_values().collect();
+        let members = self.stored(&members).await?;
+        Ok((page, members))
     }
 
     /// Those of `found` that `viewer` may see and `filter` asks for.
@@ -139,5 +157,6 @@ impl Reading<'_> {
 
 /// Whether an event is not shown because of who sent it.
 pub(crate) fn is_ignored(viewer: &Viewer<'_>, fields: &Fields<'_>) -> bool {
-    fields.state_key.is_none() && viewer.ignored.iter().any(|ignored| *ignored == *fields.sender)
+    let is_ignored = || viewer.ignored.iter().any(|ignored| *ignored == *fields.sender);
+    fields.state_key.is_none() && !viewer.ignored.is_empty() && is_ignored()
 }

@@ -3,21 +3,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use base::collections::HashSet;
 use ruma::events::StateEventType;
 use ruma::events::room::member::MembershipState;
-use ruma::{DeviceId, OwnedUserId, UserId};
+use ruma::{DeviceId, OwnedUserId, RoomId, UserId};
 use serde_json::Value;
 
 use crate::append::Membership;
-use crate::error::Error;
+use crate::error::{Error, Refusal};
 use crate::event::StateKey;
 use crate::graph::{Place, Stored};
 use crate::number::{EventNumber, KeyNumber};
 use crate::read::fields::content_of;
+use crate::read::page::END;
 use crate::read::reading::Reading;
+use crate::read::token::Token;
 use crate::read::visibility::{HistoryVisibility, Joined, Moment, may_see};
+use crate::rooms::Rooms;
 use crate::state::StateRoot;
-use crate::timeline::{Order, orders};
+use crate::timeline::{Order, last_until, orders};
 
 /// Who reads.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +32,7 @@ pub struct Viewer<'a> {
     pub device: Option<&'a DeviceId>,
     /// Those whom the user ignores; their events are not shown, but for state
     /// (<https://spec.matrix.org/v1.19/client-server-api/#server-behaviour-16>).
-    pub ignored: &'a BTreeSet<OwnedUserId>,
+    pub ignored: &'a HashSet<OwnedUserId>,
 }
 
 /// An event that a user may see, in its place.
@@ -65,7 +69,46 @@ pub enum Access {
     Nothing,
 }
 
+impl Rooms {
+    /// Begins to read `room_id` as `user`, with what they may read of it: never [`Access::Nothing`].
+    ///
+    /// # Errors
+    /// [`Refusal::NotJoined`] when that is nothing, also because there is no such room; as every read.
+    pub async fn readable(&self, room_id: &RoomId, user: &UserId) -> Result<(Reading<'_>, Access), Error> {
+        let mut reading = self.read(room_id).await?.ok_or(Refusal::NotJoined)?;
+        match reading.access(user).await? {
+            Access::Nothing => Err(Refusal::NotJoined.into()),
+            access => Ok((reading, access)),
+        }
+    }
+}
+
 impl Reading<'_> {
+    /// The room's state as it may be read: now, or as it was when the user left.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn state_for(&self, access: Access) -> Result<StateRoot, Error> {
+        match access {
+            Access::Now => Ok(self.state()),
+            Access::Until(order) => self.state_at(order.next()).await,
+            Access::Nothing => Ok(StateRoot::EMPTY),
+        }
+    }
+
+    /// Right after the last event that there is to read.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn end_for(&self, access: Access) -> Result<Token, Error> {
+        let end = match access {
+            Access::Now => last_until(self.store(), self.number(), END).await?.map(|entry| entry.order.next()),
+            Access::Until(order) => Some(order.next()),
+            Access::Nothing => None,
+        };
+        Ok(Token(end.unwrap_or(Order::START)))
+    }
+
     /// What `user` may read of the room (<https://spec.matrix.org/v1.19/client-server-api/#room-history-visibility>).
     ///
     /// # Errors

@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use base::limits;
 use ruma::events::StateEventType;
 use ruma::{OwnedUserId, UserId};
+use serde_json::Value;
 
+use crate::act::Profile;
 use crate::append::{Membership, members};
 use crate::error::Error;
 use crate::event::StateKey;
@@ -149,12 +151,44 @@ impl Reading<'_> {
                 continue;
             }
             let content = content_of(&stored.json);
-            let membership = content.get("membership").and_then(serde_json::Value::as_str).unwrap_or("leave");
+            let membership = content.get("membership").and_then(Value::as_str).unwrap_or("leave");
             if asked(membership) {
                 found.push(Member { membership: membership.to_owned(), stored });
             }
         }
         Ok(found)
+    }
+
+    /// Who is joined now, by the names they have here.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn joined_profiles(&mut self) -> Result<BTreeMap<OwnedUserId, Profile>, Error> {
+        let mut profiles = BTreeMap::new();
+        for Member { stored, .. } in self.members_at(self.state(), |membership| membership == "join").await? {
+            let fields = Fields::of(&stored.json)?;
+            let Some(user) = fields.state_key.as_deref().and_then(|user| UserId::parse(user).ok()) else { continue };
+            profiles.insert(user, profile(fields.content.get()));
+        }
+        Ok(profiles)
+    }
+
+    /// How these users present themselves in the state `root`.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn profiles_at(
+        &mut self,
+        root: StateRoot,
+        users: &BTreeSet<OwnedUserId>,
+    ) -> Result<BTreeMap<OwnedUserId, Profile>, Error> {
+        let events = self.member_events(root, users).await?;
+        let stored = self.stored(&events.values().copied().collect::<Vec<_>>()).await?;
+        let mut profiles = BTreeMap::new();
+        for (user, stored) in events.into_keys().zip(&stored) {
+            profiles.insert(user, profile(Fields::of(&stored.json)?.content.get()));
+        }
+        Ok(profiles)
     }
 
     /// Whether `user` is joined now.
@@ -192,4 +226,11 @@ impl Reading<'_> {
         keys.push(own);
         Ok(self.entries(root, &keys).await?.into_iter().flatten().collect())
     }
+}
+
+/// How somebody presents themselves, as a member event of this content says; what is none counts for nothing.
+fn profile(content: &str) -> Profile {
+    let content: Value = serde_json::from_str(content).unwrap_or_default();
+    let text = |field: &str| content.get(field).and_then(Value::as_str).map(str::to_owned);
+    Profile { displayname: text("displayname"), avatar_url: text("avatar_url") }
 }

@@ -2,7 +2,7 @@
 //! (<https://spec.matrix.org/v1.19/client-server-api/#searching>). It is written in the batch of the event and taken back in
 //! that of its redaction. What is encrypted has no words here, so an encrypted room takes no room in the index.
 //!
-//! A row is 25 bytes of key and no value; an event has at most [`limits::SEARCH_WORDS`]. Words are known by a part of their
+//! A row is 26 bytes of key and no value; an event has at most [`limits::SEARCH_WORDS`]. Words are known by a part of their
 //! hash, so who searches must look into what is found.
 
 use std::collections::BTreeSet;
@@ -12,11 +12,14 @@ use ruma::events::TimelineEventType;
 use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use storage::table::WORD;
+use storage::table::EVENT_FOUND_BY;
 use storage::{Batch, Key, KeyRange};
 
 use crate::event::Pdu;
 use crate::number::{EventNumber, RoomNumber};
+
+/// What [`EVENT_FOUND_BY`] has of words; `jump` has the rest.
+const BY_WORD: u8 = 0;
 
 /// A part of a word's hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,21 +56,19 @@ impl Word {
     }
 
     /// Where it was said in `room`.
-    #[expect(dead_code, reason = "searching comes next")]
     pub(crate) fn range(self, room: RoomNumber) -> KeyRange {
-        KeyRange::prefix(WORD, &(room, self.0))
+        KeyRange::prefix(EVENT_FOUND_BY, &(room, BY_WORD, self.0))
     }
 
     /// Its row for `event` of `room`.
     pub(crate) fn key(self, room: RoomNumber, event: EventNumber) -> Key {
-        Key::of(WORD, &(room, self.0, event))
+        Key::of(EVENT_FOUND_BY, &(room, BY_WORD, self.0, event))
     }
 }
 
 /// The event of a row of [`Word::range`].
-#[expect(dead_code, reason = "searching comes next")]
 pub(crate) fn event_of(key: &Key) -> Option<EventNumber> {
-    key.parts::<(RoomNumber, u64, EventNumber)>().ok().map(|(.., event)| event)
+    key.parts::<(RoomNumber, u8, u64, EventNumber)>().ok().map(|(.., event)| event)
 }
 
 #[derive(Deserialize)]
