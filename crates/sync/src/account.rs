@@ -1,8 +1,8 @@
 //! What is told beside rooms: account data, presence, messages to the device, and what is left of its keys.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use base::collections::HashSet;
 use bytes::Bytes;
 use ruma::{OwnedUserId, UserId};
 
@@ -16,9 +16,8 @@ use crate::user_rooms::UserRooms;
 
 impl Syncer {
     /// Whom `user` ignores.
-    pub(crate) async fn ignored_by(&self, user: &UserId) -> Result<Arc<BTreeSet<OwnedUserId>>, Error> {
-        let ignored = self.accounts.ignored_users(user).await?;
-        Ok(Arc::new(ignored.iter().cloned().collect()))
+    pub(crate) async fn ignored_by(&self, user: &UserId) -> Result<Arc<HashSet<OwnedUserId>>, Error> {
+        Ok(self.accounts.ignored_users(user).await?)
     }
 
     /// What is in memory only, as it is now. Read before it is told, so that what changes meanwhile is told again.

@@ -155,7 +155,8 @@ impl Reading<'_> {
         let room_id = room_id.to_owned();
         let stored = self.graph.stored(&candidates).await?;
         let places = orders(self.store(), self.number(), &candidates).await?;
-        let (mut ranked, mut placed): (Vec<(u32, u64)>, Vec<(Stored, Order)>) = (Vec::new(), Vec::new());
+        let mut ranked: Vec<(u32, u64)> = Vec::new();
+        let mut placed: Vec<(Stored, Order)> = Vec::new();
         for (stored, order) in stored.into_iter().zip(places) {
             let (Some(stored), Some(order)) = (stored, order) else { continue };
             let fields = Fields::of(&stored.json)?;

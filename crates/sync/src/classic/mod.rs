@@ -16,12 +16,12 @@ mod rooms;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ::rooms::read;
 use ::rooms::timeline::Order;
+use base::collections::HashSet;
 use base::{Positions, limits};
 use bytes::Bytes;
 use ruma::OwnedUserId;
@@ -48,7 +48,7 @@ pub(crate) struct Ask<'a> {
     /// Up to where it is told.
     pub(crate) to: &'a Positions,
     /// Whom the user ignores.
-    pub(crate) ignored: Arc<BTreeSet<OwnedUserId>>,
+    pub(crate) ignored: Arc<HashSet<OwnedUserId>>,
 }
 
 impl Ask<'_> {

@@ -342,7 +342,7 @@ async fn what_relates_to_an_event_is_listed_in_pages() {
     assert_eq!(threads["chunk"][0]["unsigned"]["m.relations"]["m.replace"]["event_id"], edit);
 }
 
-fn search(term: &str, more: Value) -> Value {
+fn search(term: &str, more: &Value) -> Value {
     let mut events = json!({ "search_term": term, "order_by": "recent" });
     events.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     json!({ "search_categories": { "room_events": events } })
@@ -367,7 +367,7 @@ async fn words_are_found_in_pages_with_what_was_said_around_them() {
         let id = |hit: &Value| hit["result"]["event_id"].as_str().unwrap().to_owned();
         answer["results"].as_array().unwrap().iter().map(id).collect()
     };
-    let paged = search("message", json!({ "filter": { "limit": 3 } }));
+    let paged = search("message", &json!({ "filter": { "limit": 3 } }));
     let first = ask(paged.clone(), "").await;
     assert_eq!((&first["count"], found(&first)), (&json!(6), vec![said[5].clone(), said[4].clone(), said[3].clone()]));
     let next = format!("?next_batch={}", first["next_batch"].as_str().unwrap());
@@ -377,7 +377,7 @@ async fn words_are_found_in_pages_with_what_was_said_around_them() {
     let third = ask(paged, &next).await;
     assert_eq!((&third["results"], third.get("next_batch")), (&json!([]), None));
     let around = json!({ "event_context": { "before_limit": 1, "after_limit": 2, "include_profile": true } });
-    let one = ask(search("NUMBER 3", around), "").await;
+    let one = ask(search("NUMBER 3", &around), "").await;
     assert_eq!(
         (&one["count"], one["results"][0]["result"]["content"]["body"].as_str()),
         (&json!(1), Some("Message number 3"))
@@ -387,14 +387,14 @@ async fn words_are_found_in_pages_with_what_was_said_around_them() {
     assert_eq!(bodies(&context["events_after"]), ["Message number 4", "Message number 5"]);
     assert!(context["profile_info"][alice.id.as_str()].is_object());
     let grouped = json!({ "groupings": { "group_by": [{ "key": "room_id" }] }, "include_state": true });
-    let grouped = ask(search("message", grouped), "").await;
+    let grouped = ask(search("message", &grouped), "").await;
     assert_eq!(grouped["groups"]["room_id"][room.as_str()]["results"].as_array().unwrap().len(), 6);
     assert!(grouped["state"][room.as_str()].as_array().unwrap().len() > 4);
-    let nothing = ask(search("message", json!({ "keys": ["content.topic"] })), "").await;
+    let nothing = ask(search("message", &json!({ "keys": ["content.topic"] })), "").await;
     assert_eq!(nothing["count"], 0);
-    let nothing = ask(search("elsewhere", json!({})), "").await;
+    let nothing = ask(search("elsewhere", &json!({})), "").await;
     assert_eq!(nothing["count"], 0, "Alice is not in that room");
-    app.post(&alice, &format!("{path}?next_batch=x"), search("message", json!({})))
+    app.post(&alice, &format!("{path}?next_batch=x"), search("message", &json!({})))
         .await
         .refused(400, "M_INVALID_PARAM");
 }
@@ -512,7 +512,7 @@ async fn a_space_is_walked_depth_first_in_pages() {
         let rooms: Vec<String> = answer["rooms"].as_array().unwrap().iter().map(id).collect();
         (rooms, answer["next_batch"].as_str().map(str::to_owned), answer)
     };
-    let all = [&root, &inner, &deep, &open, &closed].map(|room| room.to_string());
+    let all = [&root, &inner, &deep, &open, &closed].map(ToString::to_string);
     let (rooms, next, answer) = walk(&alice, "").await;
     assert_eq!((rooms, next), (all.to_vec(), None));
     let children: Vec<&Value> = answer["rooms"][0]["children_state"].as_array().unwrap().iter().collect();
