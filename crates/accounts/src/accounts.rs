@@ -14,6 +14,7 @@ use crate::account_data::ignored::{IgnoredCache, ignored_cache};
 use crate::error::Error;
 use crate::keys::{ChangeIndex, Claims};
 use crate::password::Passwords;
+use crate::presence::Presence;
 use crate::push_rules::{PushCache, push_cache};
 use crate::registration::{Nonces, RegistrationOptions};
 use crate::session::{SeenDevices, SessionCache, session_cache};
@@ -83,6 +84,7 @@ pub struct Accounts {
     pub(crate) claims: Claims,
     pub(crate) inboxes: InboxSizes,
     pub(crate) push: PushCache,
+    pub(crate) presence: Presence,
 }
 
 impl Accounts {
@@ -90,6 +92,7 @@ impl Accounts {
     pub fn new(store: Arc<Store>, options: AccountsOptions) -> Arc<Self> {
         let passwords = Passwords::new(options.password_cost);
         let claims = Claims::new(Arc::clone(&store));
+        let presence = Presence::new(store.clock().clone());
         Arc::new(Self {
             store,
             options,
@@ -103,6 +106,7 @@ impl Accounts {
             claims,
             inboxes: InboxSizes::new(),
             push: push_cache(),
+            presence,
         })
     }
 

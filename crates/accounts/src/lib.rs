@@ -8,7 +8,7 @@
 //! proofs for what is weighty; [`keys`] has what devices and users publish of themselves, [`to_device`] devices' inboxes,
 //! [`backup`] their sessions, encrypted, and [`dehydrated`] devices that nobody is logged in with; [`account_data`] is what
 //! clients keep with an account, [`filter`] their filters; [`push_rules`] and [`pushers`] say of what and where they are
-//! notified; [`profile`] is what users say of themselves; `password` hashes passwords; [`user`] says how rows are filed
+//! notified; [`profile`] is what users say of themselves, [`presence`] whether they are here; `password` hashes passwords; [`user`] says how rows are filed
 //! under a user; [`error`] what can go wrong.
 
 pub mod account;
@@ -24,6 +24,7 @@ mod fixture;
 mod fresh;
 pub mod keys;
 mod password;
+pub mod presence;
 pub mod profile;
 pub mod push_rules;
 pub mod pushers;

@@ -485,6 +485,27 @@ pub const DIRECTORY_WORD_CHARACTERS: usize = 40;
 /// Users looked at in one search of the directory: who finds more has typed too little.
 pub const DIRECTORY_CANDIDATES: usize = 500;
 
+/// Users shown for one search of the directory, whatever was asked.
+pub const DIRECTORY_RESULTS: usize = 50;
+
+/// Users whose presence is remembered, at some 250 bytes each.
+pub const PRESENCE_USERS: usize = 50_000;
+
+/// How long after the end of a sync its user counts as here: the next one comes at once, but for a slow network.
+pub const PRESENCE_AWAY: Duration = Duration::from_secs(30);
+
+/// How long a user who does nothing counts as online.
+pub const PRESENCE_IDLE: Duration = Duration::from_secs(5 * 60);
+
+/// How long after doing something a user counts as active.
+pub const PRESENCE_ACTIVE: Duration = Duration::from_secs(60);
+
+/// How often it is looked who has gone.
+pub const PRESENCE_EVERY: Duration = Duration::from_secs(10);
+
+/// Longest status message, in bytes: a line.
+pub const PRESENCE_STATUS_BYTES: usize = 1_024;
+
 /// Largest filter, in bytes: lists of hundreds of rooms fit.
 pub const FILTER_BYTES: usize = 32 * 1024;
 

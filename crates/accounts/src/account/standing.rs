@@ -4,7 +4,7 @@
 //! forgotten.
 
 use base::Secret;
-use ruma::{OwnedUserId, UserId};
+use ruma::{DeviceId, OwnedUserId, UserId};
 use serde::{Deserialize, Serialize};
 use storage::{Batch, Kind, NoPrevious, Record};
 
@@ -13,7 +13,7 @@ use crate::account::{AccountRecord, account_key};
 use crate::accounts::{Accounts, settle};
 use crate::error::{Error, Refusal};
 use crate::profile;
-use crate::session::{Session, Which};
+use crate::session::{Device, Session, Which};
 
 /// Log entries of this kind say that an account stands otherwise; their payload is an [`AccountLog`], their partition the
 /// user's.
@@ -139,6 +139,44 @@ impl Accounts {
             batch.put_record(&account_key(user), &account);
             self.commit("setting a password", batch).await.map(drop)
         })
+    }
+
+    /// Gives `user` a new password and, but for `spared`, logs out its devices; `None`: none is.
+    ///
+    /// # Errors
+    /// As [`Accounts::set_password`].
+    pub async fn change_password(
+        &self,
+        user: &UserId,
+        password: &Secret<String>,
+        spared: Option<&DeviceId>,
+    ) -> Result<(), Error> {
+        let Some(spared) = spared else { return self.set_password(user, password).await };
+        let hash = self.passwords.hash(password.expose(), self.store().random()).await?;
+        let others = Which::AllBut(spared);
+        let more = settle!(self, async {
+            let (mut account, version) = self.account(user).await?.ok_or(Refusal::NotFound { what: "user" })?;
+            account.password = Some(hash.clone());
+            let also = |batch: &mut Batch| {
+                Self::require_account(batch, &account, version);
+                batch.put_record(&account_key(user), &account);
+            };
+            self.logout_some(user, others, also).await
+        })?;
+        if more { self.logout(user, others).await } else { Ok(()) }
+    }
+
+    /// From where `user` is here: for administrators, and for `user` itself
+    /// (<https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3adminwhoisuserid>).
+    ///
+    /// # Errors
+    /// [`Refusal::Forbidden`], [`Refusal::InvalidParam`] for a user of another server, [`Refusal::NotFound`]; as every read.
+    pub async fn whois(&self, asker: &Session, user: &UserId) -> Result<Vec<Device>, Error> {
+        if asker.user_id != user {
+            asker.may_administer()?;
+        }
+        self.account_here(user).await?;
+        self.devices(user).await
     }
 
     /// Deactivates `user`'s account for good: nobody can log in to it or have its name. Its devices, its profile and its

@@ -212,10 +212,18 @@ pub(crate) fn put_profile(batch: &mut Batch, user: &UserId, before: &StoredProfi
     put_names(batch, user, names);
 }
 
+/// Whether a field may be called that
+/// (<https://spec.matrix.org/v1.19/appendices/#common-namespaced-identifier-grammar>).
+fn is_name(field: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
+    let is_namespaced = field.contains('.') && field.starts_with(|first: char| first.is_ascii_lowercase());
+    [DISPLAY_NAME, AVATAR_URL].contains(&field) || (is_namespaced && field.bytes().all(allowed))
+}
+
 fn check_name(field: &str) -> Result<(), Refusal> {
     match field.len() {
-        0 => Err(Refusal::invalid("the field has no name")),
-        1..=limits::PROFILE_FIELD_BYTES => Ok(()),
+        1..=limits::PROFILE_FIELD_BYTES if is_name(field) => Ok(()),
+        0..=limits::PROFILE_FIELD_BYTES => Err(Refusal::invalid("a field has a name such as org.example.field")),
         _ => Err(Refusal::KeyTooLarge),
     }
 }

@@ -72,12 +72,15 @@ async fn what_is_too_large_or_of_the_wrong_kind_is_refused() {
     let accounts = accounts().await;
     let alice = user(&accounts, "alice").await.user_id;
     let large = "x".repeat(limits::PROFILE_BYTES / 2);
-    set(&accounts, &alice, "a", json!(large)).await.unwrap();
+    set(&accounts, &alice, "org.a", json!(large)).await.unwrap();
     let long = "x".repeat(256);
     for (field, value, code) in [
-        ("b", json!(large), "M_PROFILE_TOO_LARGE"),
+        ("org.b", json!(large), "M_PROFILE_TOO_LARGE"),
         (long.as_str(), json!(1), "M_KEY_TOO_LARGE"),
         ("", json!(1), "M_INVALID_PARAM"),
+        ("job", json!(1), "M_INVALID_PARAM"),
+        (".job", json!(1), "M_INVALID_PARAM"),
+        ("org.Job", json!(1), "M_INVALID_PARAM"),
         ("displayname", json!(7), "M_BAD_JSON"),
         ("displayname", json!("x".repeat(257)), "M_INVALID_PARAM"),
         ("avatar_url", json!({}), "M_BAD_JSON"),
@@ -87,8 +90,8 @@ async fn what_is_too_large_or_of_the_wrong_kind_is_refused() {
             other => panic!("{field}: {other:?}"),
         }
     }
-    set(&accounts, &alice, "a", json!(1)).await.unwrap();
-    set(&accounts, &alice, "b", json!(large)).await.unwrap();
+    set(&accounts, &alice, "org.a", json!(1)).await.unwrap();
+    set(&accounts, &alice, "org.b", json!(large)).await.unwrap();
 }
 
 #[tokio::test]

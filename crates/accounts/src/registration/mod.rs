@@ -101,6 +101,18 @@ impl Accounts {
         }
     }
 
+    /// Whether `name` may be had as a user name
+    /// (<https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3registeravailable>).
+    ///
+    /// # Errors
+    /// [`Refusal::Forbidden`] when nobody may make an account; as [`Accounts::check_username`].
+    pub async fn check_available(&self, name: &str) -> Result<(), Error> {
+        if self.options().registration.mode == RegistrationMode::Closed {
+            return Err(closed().into());
+        }
+        self.check_username(name).await.map(drop)
+    }
+
     /// Makes a guest (<https://spec.matrix.org/v1.19/client-server-api/#guest-access>). What guests say of themselves but the
     /// name of the device is passed over.
     ///

@@ -29,6 +29,15 @@ impl Accounts {
         self.user_id_of(&id.localpart().to_lowercase())
     }
 
+    /// Starts a session of who is called `name`, as [`Accounts::user_of_login`] understands it, with `password`.
+    ///
+    /// # Errors
+    /// As [`Accounts::login_with_password`].
+    pub async fn login_by_name(&self, name: &str, password: &str, device: NewDevice) -> Result<LoggedIn, Error> {
+        let user = self.user_of_login(name).ok_or(Refusal::WrongPassword)?;
+        self.login_with_password(&user, password, device).await
+    }
+
     /// Starts a session of `user` with `password`.
     ///
     /// # Errors

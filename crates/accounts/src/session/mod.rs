@@ -32,6 +32,7 @@ use storage::Batch;
 use crate::account::{AccountKind, AccountRecord, account_key};
 use crate::accounts::{Accounts, settle};
 use crate::error::{Error, Refusal};
+use crate::profile::DISPLAY_NAME;
 
 pub(crate) use begin::NewSession;
 pub use begin::{LoggedIn, NewDevice, TokenKind};
@@ -79,6 +80,16 @@ impl Session {
     /// [`Refusal::GuestForbidden`].
     pub fn is_no_guest(&self) -> Result<(), Refusal> {
         if self.is_guest { Err(Refusal::GuestForbidden) } else { Ok(()) }
+    }
+
+    /// Refuses changes to the profile by those who may not: guests may only say what they are called
+    /// (<https://spec.matrix.org/v1.19/client-server-api/#guest-access>).
+    ///
+    /// # Errors
+    /// [`Refusal::Suspended`], [`Refusal::GuestForbidden`].
+    pub fn may_change_profile(&self, field: &str) -> Result<(), Refusal> {
+        self.may_act()?;
+        if field == DISPLAY_NAME { Ok(()) } else { self.is_no_guest() }
     }
 
     /// Refuses what only administrators may do.

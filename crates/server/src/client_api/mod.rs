@@ -1,14 +1,37 @@
 //! The client-server API (<https://spec.matrix.org/v1.19/client-server-api/>): one endpoint, one file. Handlers translate
 //! and make one call; they decide nothing.
 
+mod account;
+mod admin;
+mod devices;
+mod directory;
+pub(crate) mod login;
 mod media;
 mod rooms_read;
+mod presence;
+mod profile;
+mod registration;
 mod server;
 mod sync;
+pub(crate) mod uia;
+mod user_data;
 
 use crate::http::routes::Routes;
 
 /// The routes of this API. An area is a folder whose `mod.rs` has a function like this one; its line is here.
 pub(crate) fn routes() -> Routes {
     Routes::new().merge(server::routes()).merge(media::routes()).merge(sync::routes()).merge(rooms_read::routes())
+    Routes::new()
+        .merge(account::routes())
+        .merge(admin::routes())
+        .merge(devices::routes())
+        .merge(directory::routes())
+        .merge(login::routes())
+        .merge(media::routes())
+        .merge(presence::routes())
+        .merge(profile::routes())
+        .merge(registration::routes())
+        .merge(server::routes())
+        .merge(sync::routes())
+        .merge(user_data::routes())
 }

@@ -22,7 +22,12 @@ use super::{address, limiter, query};
 
 /// The endpoints that answer to locked accounts too
 /// (<https://spec.matrix.org/v1.19/client-server-api/#account-locking>).
-const FOR_LOCKED: [&str; 2] = ["/logout", "/logout/all"];
+const FOR_LOCKED: [&str; 4] = [
+    "/_matrix/client/v3/logout",
+    "/_matrix/client/r0/logout",
+    "/_matrix/client/v3/logout/all",
+    "/_matrix/client/r0/logout/all",
+];
 
 /// The session that a request was sent in. As an argument of a handler: the endpoint needs an access token. What only some
 /// may do is asked of the session: `caller.may_act()?`, `caller.is_no_guest()?`, `caller.may_administer()?`.
@@ -134,7 +139,7 @@ impl Scheme for AppserviceToken {
 
 async fn optional(parts: &Parts, state: &AppState) -> Result<Option<Caller>, Error> {
     let Some(token) = token(parts) else { return Ok(None) };
-    let session = if FOR_LOCKED.iter().any(|end| parts.uri.path().ends_with(end)) {
+    let session = if FOR_LOCKED.contains(&parts.uri.path()) {
         state.accounts.session_to_end(&token).await?
     } else {
         state.accounts.session_of_token(&token).await?

@@ -66,6 +66,8 @@ pub(crate) enum Status {
     Forbidden,
     /// 404.
     NotFound,
+    /// 405.
+    MethodNotAllowed,
     /// 409.
     Conflict,
     /// 416, with the size of what was asked for a part of.
@@ -87,6 +89,7 @@ impl From<Status> for StatusCode {
             Status::Unauthorized => Self::UNAUTHORIZED,
             Status::Forbidden => Self::FORBIDDEN,
             Status::NotFound => Self::NOT_FOUND,
+            Status::MethodNotAllowed => Self::METHOD_NOT_ALLOWED,
             Status::Conflict => Self::CONFLICT,
             Status::RangeNotSatisfiable => Self::RANGE_NOT_SATISFIABLE,
             Status::NotImplemented => Self::NOT_IMPLEMENTED,
@@ -280,6 +283,7 @@ impl From<accounts::Error> for Error {
     fn from(error: accounts::Error) -> Self {
         match error {
             accounts::Error::Refused(refusal) => refusal.into(),
+            accounts::Error::MoreAuth(info) => Self::interactive(&info),
             accounts::Error::Busy { .. } | accounts::Error::TooManyPasswords => Self::limit_exceeded(BUSY),
             error if error.is_conflict() => Self::limit_exceeded(BUSY),
             accounts::Error::Storage { source, .. } if source.is_unavailable() => source.into(),
@@ -291,6 +295,9 @@ impl From<accounts::Error> for Error {
 impl From<accounts::Refusal> for Error {
     fn from(refusal: accounts::Refusal) -> Self {
         let error = Self::refusal(refusal.code(), refusal.to_string());
+        if matches!(refusal, accounts::Refusal::ServerManaged { .. }) {
+            return error.with_status(Status::MethodNotAllowed);
+        }
         match refusal.code() {
             "M_UNKNOWN_TOKEN" | "M_USER_LOCKED" => error.with("soft_logout", refusal.is_soft_logout()),
             _ => error,

@@ -35,7 +35,9 @@ use axum::middleware::from_fn_with_state;
 use base::limits;
 
 use crate::client_api;
+use crate::federation_api;
 use crate::health;
+use crate::synapse_api;
 pub(crate) use auth::{Caller, MaybeCaller};
 pub(crate) use body::JsonBody;
 pub(crate) use endpoint::{Ruma, RumaResponse};
@@ -52,7 +54,10 @@ pub fn router(state: AppState) -> Router {
 
 /// The routes of all APIs.
 pub(crate) fn all_routes() -> Routes {
-    Routes::new().at(Method::GET, &["/health"], health::endpoint::get).merge(client_api::routes())
+    Routes::new().at(Method::GET, &["/health"], health::endpoint::get)
+        .merge(client_api::routes())
+        .merge(federation_api::routes())
+        .merge(synapse_api::routes())
 }
 
 /// Whether a path is served, spelt with the parameters of its registration.

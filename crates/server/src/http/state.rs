@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use accounts::{Accounts, AccountsOptions};
+use accounts::{Accounts, AccountsOptions, RegistrationMode, RegistrationOptions};
 use base::shutdown::{self, ShutdownTrigger};
 use media::{Media, MediaOptions};
 use rooms::{EncryptionPolicy, Rooms, RoomsOptions};
@@ -52,6 +52,9 @@ pub enum OpenError {
     /// The media.
     #[error("opening the media failed: {0}")]
     Media(#[from] media::Error),
+    /// The accounts.
+    #[error("opening the accounts failed: {0}")]
+    Accounts(#[from] accounts::Error),
     /// The rooms.
     #[error("opening the rooms failed: {0}")]
     Rooms(#[from] rooms::Error),
@@ -71,6 +74,7 @@ impl AppState {
         let accounts = Accounts::new(Arc::clone(&store), accounts_options(&config, server.clone()));
         let media = MediaOptions { server: server.clone(), max_upload_bytes: config.media.max_upload_bytes };
         let media = Media::open(Arc::clone(&store), media).await?;
+        accounts.make_configured_tokens().await?;
         let rooms = Rooms::open(Arc::clone(&store), rooms_options(&config, server)).await?;
         let syncer = Syncer::open(Arc::clone(&rooms), Arc::clone(&accounts))?;
         let (stop, stopped) = shutdown::channel();
@@ -99,7 +103,18 @@ fn accounts_options(config: &Config, server: OwnedServerName) -> AccountsOptions
         config::PasswordCost::Normal => accounts::PasswordCost::Normal,
         config::PasswordCost::Low => accounts::PasswordCost::Low,
     };
-    AccountsOptions { password_cost, ..AccountsOptions::new(server) }
+    let registration = registration_options(&config.registration);
+    AccountsOptions { password_cost, registration, ..AccountsOptions::new(server) }
+}
+
+fn registration_options(config: &config::Registration) -> RegistrationOptions {
+    let mode = match config.mode {
+        config::RegistrationMode::Closed => RegistrationMode::Closed,
+        config::RegistrationMode::Token => RegistrationMode::Token,
+        config::RegistrationMode::Open => RegistrationMode::Open,
+    };
+    let (tokens, shared_secret) = (config.tokens.clone(), config.shared_secret.clone());
+    RegistrationOptions { mode, tokens, shared_secret, ..RegistrationOptions::default() }
 }
 
 fn rooms_options(config: &Config, server: OwnedServerName) -> RoomsOptions {
