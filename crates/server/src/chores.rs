@@ -9,22 +9,35 @@ use crate::http::AppState;
 /// Does them until `stop`.
 pub(crate) fn start(state: AppState, stop: Shutdown) -> JoinHandle<()> {
     task::spawn(async move {
-        let clock = state.store.clock().clone();
-        // Of several processes on one store, each has a name of its own for the leases.
-        let holder = format!("process {:016x}", state.store.random().next_u64());
-        let mut rounds: u32 = 0;
-        while !stopped_within(&clock, stop.clone()).await {
-            rounds = rounds.wrapping_add(1);
-            if let Err(error) = state.accounts.flush_seen().await {
-                tracing::warn!(%error, "when devices were last here could not be stored");
-            }
-            if rounds.is_multiple_of(limits::CHORES_BETWEEN_COLLECTIONS)
-                && let Err(error) = state.media.collect(&holder).await
-            {
-                tracing::warn!(%error, "unused media could not be removed");
-            }
-        }
+        tokio::join!(upkeep(&state, &stop), expire_presence(&state, &stop));
     })
+}
+
+/// Says in time who has gone.
+async fn expire_presence(state: &AppState, stop: &Shutdown) {
+    let clock = state.store.clock();
+    let mut stop = stop.clone();
+    while clock.timeout(limits::PRESENCE_EVERY, stop.started()).await.is_none() {
+        state.accounts.presence().expire();
+    }
+}
+
+async fn upkeep(state: &AppState, stop: &Shutdown) {
+    let clock = state.store.clock().clone();
+    // Of several processes on one store, each has a name of its own for the leases.
+    let holder = format!("process {:016x}", state.store.random().next_u64());
+    let mut rounds: u32 = 0;
+    while !stopped_within(&clock, stop.clone()).await {
+        rounds = rounds.wrapping_add(1);
+        if let Err(error) = state.accounts.flush_seen().await {
+            tracing::warn!(%error, "when devices were last here could not be stored");
+        }
+        if rounds.is_multiple_of(limits::CHORES_BETWEEN_COLLECTIONS)
+            && let Err(error) = state.media.collect(&holder).await
+        {
+            tracing::warn!(%error, "unused media could not be removed");
+        }
+    }
 }
 
 /// Waits for the next round; true when there is none.

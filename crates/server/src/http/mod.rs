@@ -54,7 +54,8 @@ pub fn router(state: AppState) -> Router {
 
 /// The routes of all APIs.
 pub(crate) fn all_routes() -> Routes {
-    Routes::new().at(Method::GET, &["/health"], health::endpoint::get)
+    Routes::new()
+        .at(Method::GET, &["/health"], health::endpoint::get)
         .merge(client_api::routes())
         .merge(federation_api::routes())
         .merge(synapse_api::routes())

@@ -74,11 +74,12 @@ async fn there_are_no_addresses_and_none_can_be_added() {
     assert_eq!(app.get(&alice, &format!("{account}/3pid")).await.ok(), json!({ "threepids": [] }));
     app.get(&nobody(), &format!("{account}/3pid")).await.refused(401, "M_MISSING_TOKEN");
     let mail = json!({ "client_secret": "abc", "email": "a@example.org", "send_attempt": 1 });
-    let message =
-        json!({ "client_secret": "abc", "country": "GB", "phone_number": "07700900001", "send_attempt": 1 });
+    let message = json!({ "client_secret": "abc", "country": "GB", "phone_number": "07700900001", "send_attempt": 1 });
     for base in [account, "/_matrix/client/v3/register", "/_matrix/client/v3/account/password"] {
         let base = if base == account { format!("{account}/3pid") } else { base.to_owned() };
-        app.post(&nobody(), &format!("{base}/email/requestToken"), mail.clone()).await.refused(403, "M_THREEPID_DENIED");
+        app.post(&nobody(), &format!("{base}/email/requestToken"), mail.clone())
+            .await
+            .refused(403, "M_THREEPID_DENIED");
         app.post(&nobody(), &format!("{base}/msisdn/requestToken"), message.clone())
             .await
             .refused(403, "M_THREEPID_DENIED");

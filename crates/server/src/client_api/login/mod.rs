@@ -24,10 +24,7 @@ pub(crate) fn routes() -> Routes {
         .at(Method::POST, &["/_matrix/client/v3/login", "/_matrix/client/r0/login"], log_in::post)
         .at(
             Method::POST,
-            &[
-                "/_matrix/client/v1/login/get_token",
-                "/_matrix/client/unstable/org.matrix.msc3882/login/get_token",
-            ],
+            &["/_matrix/client/v1/login/get_token", "/_matrix/client/unstable/org.matrix.msc3882/login/get_token"],
             get_token::post,
         )
         .add(logout::post)

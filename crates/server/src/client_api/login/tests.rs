@@ -54,7 +54,10 @@ async fn a_user_logs_in_by_id_by_name_in_any_case_and_in_the_old_form() {
         old,
     ] {
         let made = login(&app, body).await.ok();
-        assert_eq!((made["user_id"].as_str(), made["home_server"].as_str()), (Some("@alice:localhost"), Some("localhost")));
+        assert_eq!(
+            (made["user_id"].as_str(), made["home_server"].as_str()),
+            (Some("@alice:localhost"), Some("localhost"))
+        );
         assert_eq!(whoami(&app, &session(&made)).await.ok()["user_id"], alice.id.as_str());
     }
     let mut body = password("alice", "superuser");

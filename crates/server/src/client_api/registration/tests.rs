@@ -19,7 +19,10 @@ fn dummy(name: &str) -> Value {
 async fn one_request_without_a_session_makes_an_account_where_registration_is_open() {
     let app = TestApp::with(OPEN).await;
     let made = post(&app, dummy("user-UPPER")).await.ok();
-    assert_eq!((made["user_id"].as_str(), made["home_server"].as_str()), (Some("@user-upper:localhost"), Some("localhost")));
+    assert_eq!(
+        (made["user_id"].as_str(), made["home_server"].as_str()),
+        (Some("@user-upper:localhost"), Some("localhost"))
+    );
     let alice = crate::http::test_app::TestUser {
         id: "@user-upper:localhost".try_into().unwrap(),
         device: made["device_id"].as_str().unwrap().into(),
@@ -103,11 +106,9 @@ async fn names_are_available_or_not() {
 
 #[tokio::test]
 async fn a_token_of_the_configuration_opens_the_door() {
-    let app = TestApp::with(&[
-        ("HOLDFAST_REGISTRATION_MODE", "token"),
-        ("HOLDFAST_REGISTRATION_TOKENS", "[\"welcome\"]"),
-    ])
-    .await;
+    let app =
+        TestApp::with(&[("HOLDFAST_REGISTRATION_MODE", "token"), ("HOLDFAST_REGISTRATION_TOKENS", "[\"welcome\"]")])
+            .await;
     let valid = |token: &'static str| {
         let path = format!("/_matrix/client/v1/register/m.login.registration_token/validity?token={token}");
         let app = &app;

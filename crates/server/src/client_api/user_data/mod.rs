@@ -49,7 +49,10 @@ pub(crate) fn routes() -> Routes {
         )
         .at(
             Method::GET,
-            &["/_matrix/client/v3/user/{user_id}/filter/{filter_id}", "/_matrix/client/r0/user/{user_id}/filter/{filter_id}"],
+            &[
+                "/_matrix/client/v3/user/{user_id}/filter/{filter_id}",
+                "/_matrix/client/r0/user/{user_id}/filter/{filter_id}",
+            ],
             filter::get,
         )
 }
