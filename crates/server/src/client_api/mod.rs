@@ -7,10 +7,10 @@ mod devices;
 mod directory;
 pub(crate) mod login;
 mod media;
-mod rooms_read;
 mod presence;
 mod profile;
 mod registration;
+mod rooms_read;
 mod server;
 mod sync;
 pub(crate) mod uia;
@@ -20,7 +20,6 @@ use crate::http::routes::Routes;
 
 /// The routes of this API. An area is a folder whose `mod.rs` has a function like this one; its line is here.
 pub(crate) fn routes() -> Routes {
-    Routes::new().merge(server::routes()).merge(media::routes()).merge(sync::routes()).merge(rooms_read::routes())
     Routes::new()
         .merge(account::routes())
         .merge(admin::routes())
@@ -31,6 +30,7 @@ pub(crate) fn routes() -> Routes {
         .merge(presence::routes())
         .merge(profile::routes())
         .merge(registration::routes())
+        .merge(rooms_read::routes())
         .merge(server::routes())
         .merge(sync::routes())
         .merge(user_data::routes())
