@@ -7,10 +7,10 @@ use ruma::{OwnedEventId, OwnedUserId, UserId};
 use serde_json::{Value, json};
 use storage::{Direction, MemoryDisk};
 
-use crate::append::fixture::{Says, join, made};
+use crate::append::fixture::{Comes, Says, join, made};
 use crate::append::{Appended, SentAs, append};
 use crate::event::fixture::{ALICE, Room};
-use crate::event::{Draft, RoomVersion};
+use crate::event::{Draft, Pdu, RoomVersion};
 use crate::graph::fixture::open;
 use crate::number::{EventNumber, RoomNumber};
 use crate::read::{END, EventFilter, Format, Page, Reading, Stretch, Viewer};
@@ -32,8 +32,14 @@ pub(crate) fn user(name: &str) -> OwnedUserId {
 impl House {
     /// A public room in which Alice is.
     pub(crate) async fn new(version: &'static RoomVersion) -> Self {
+        Self::of(&Room::new(version)).await
+    }
+
+    /// The room that a fixture has begun.
+    pub(crate) async fn of(fixture: &Room) -> Self {
+        let version = fixture.version;
         let store = Arc::new(open(&MemoryDisk::new()).await);
-        let room = made(&store, &Room::new(version)).await;
+        let room = made(&store, fixture).await;
         let options = RoomsOptions {
             server: "one".try_into().unwrap(),
             default_version: version.id().clone(),
@@ -54,6 +60,14 @@ impl House {
         says.sent_as = sent_as;
         match append(self.rooms.store(), self.room, &mut says).await.unwrap() {
             Appended::Now { id, number, .. } => (id, number),
+            Appended::Before { id } => panic!("{id} was there"),
+        }
+    }
+
+    /// Appends what comes from elsewhere.
+    pub(crate) async fn comes(&self, pdu: &Pdu) -> EventNumber {
+        match append(self.rooms.store(), self.room, &mut Comes(pdu.clone())).await.unwrap() {
+            Appended::Now { number, .. } => number,
             Appended::Before { id } => panic!("{id} was there"),
         }
     }

@@ -33,6 +33,8 @@ pub(crate) mod words;
 pub(crate) mod fixture;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod visibility_tests;
 
 pub use context::Context;
 pub use directory::PublicRooms;

@@ -6,13 +6,14 @@ use storage::Direction;
 
 use crate::append::SentAs;
 use crate::append::fixture::latest;
-use crate::event::RoomVersion;
 use crate::event::fixture::{ALICE, BOB, Room};
+use crate::event::{Pdu, RoomVersion};
 use crate::number::EventNumber;
 use crate::read::card::{cards, other_keys};
+use crate::read::filter::glob;
 use crate::read::fixture::{House, user};
 use crate::read::relation::{RelatedTo, Threads};
-use crate::read::words::Word;
+use crate::read::words::{Word, words};
 use crate::read::{EventFilter, Members, Page, Stretch, Token};
 use crate::timeline::Order;
 
@@ -325,4 +326,78 @@ async fn a_state_is_read_whole_or_without_its_members() {
     assert_eq!(reading.state_changes(before, root).await.unwrap().len(), 2);
     assert_eq!(reading.members_at(root, |membership| membership == "join").await.unwrap().len(), 2);
     assert_eq!(reading.members_at(before, |_| true).await.unwrap().len(), 1);
+}
+
+/// What comes from elsewhere, said by Alice after what `room` has, with this content.
+fn elsewhere(room: &mut Room, kind: &str, content: Value, redacts: Option<&OwnedEventId>) -> Pdu {
+    let mut draft = Room::draft(ALICE, kind, None, content);
+    draft.redacts = redacts.cloned();
+    room.build(&draft).pdu().clone()
+}
+
+#[tokio::test]
+async fn what_is_redacted_before_it_comes_is_never_stored_whole() {
+    for version in RoomVersion::all() {
+        let mut fixture = Room::new(version);
+        let house = House::of(&fixture).await;
+        let secret = json!({ "msgtype": "m.text", "body": "a secret" });
+        let message = elsewhere(&mut fixture.clone(), "m.room.message", secret, None);
+        let redaction = elsewhere(&mut fixture, "m.room.redaction", json!({}), Some(&message.id().to_owned()));
+        house.comes(&redaction).await;
+        let number = house.comes(&message).await;
+        let event = house.event(ALICE, number).await.unwrap();
+        assert_eq!(event["content"], json!({}), "version {}", version.id());
+        assert_eq!(event["unsigned"]["redacted_because"]["event_id"], redaction.id().as_str());
+        let stored = house.read().await.stored(&[number]).await.unwrap();
+        assert!(!String::from_utf8_lossy(&stored[0].json).contains("secret"));
+        let row = Word::of("secret").key(house.room, number);
+        assert!(house.rooms.store().get(&row).await.unwrap().is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_relation_that_comes_before_what_it_relates_to_is_found_when_that_comes() {
+    let mut fixture = Room::new(latest());
+    let house = House::of(&fixture).await;
+    let root = elsewhere(&mut fixture.clone(), "m.room.message", json!({ "body": "root" }), None);
+    let content = json!({ "body": "reply", "m.relates_to": { "rel_type": "m.thread", "event_id": root.id() } });
+    let reply = elsewhere(&mut fixture, "m.room.message", content, None);
+    house.comes(&reply).await;
+    let alice = user(ALICE);
+    let listed = house.read().await.threads(&house.viewer(&alice), Threads::All, None, 9).await.unwrap();
+    assert!(listed.events.is_empty(), "a thread without its root cannot be shown");
+    let number = house.comes(&root).await;
+    let thread = &house.event(ALICE, number).await.unwrap()["unsigned"]["m.relations"]["m.thread"];
+    assert_eq!((&thread["count"], &thread["latest_event"]["event_id"]), (&json!(1), &json!(reply.id())));
+    let listed = house.read().await.threads(&house.viewer(&alice), Threads::All, None, 9).await.unwrap();
+    assert_eq!(numbers(&listed), [number]);
+}
+
+#[test]
+fn patterns_match_as_a_shell_would_with_stars_alone() {
+    for (pattern, text, matches) in [
+        ("m.room.message", "m.room.message", true),
+        ("m.room.message", "m.room.messages", false),
+        ("m.room.*", "m.room.message", true),
+        ("*", "", true),
+        ("", "", true),
+        ("*.message", "m.room.message", true),
+        ("m.*.message", "m.room.message", true),
+        ("m.*.message", "m.message", false),
+        ("m*m", "m", false),
+        ("a*b*c", "a.b.b.c", true),
+        ("a*b*c", "a.c.b", false),
+        ("[a]", "a", false),
+    ] {
+        assert_eq!(glob(pattern, text), matches, "{pattern} {text}");
+    }
+}
+
+#[test]
+fn words_are_runs_of_letters_in_lower_case_and_characters_of_scripts_without_spaces() {
+    let found = |text: &str| words(text).collect::<Vec<_>>();
+    assert_eq!(found("Hello, WORLD! it's 42."), ["hello", "world", "it", "s", "42"]);
+    assert_eq!(found("  "), [""; 0]);
+    assert_eq!(found("\u{c9}t\u{e9} \u{65e5}\u{672c}go"), ["\u{e9}t\u{e9}", "\u{65e5}", "\u{672c}", "go"]);
+    assert_eq!(found(&"x".repeat(500)), ["x".repeat(48)]);
 }
