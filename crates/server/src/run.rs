@@ -90,7 +90,7 @@ impl Server {
         let (stop_trigger, stop_all) = shutdown::channel();
         let gate = Gate::new();
         let serving = Serving {
-            router: http::router(self.state.clone()),
+            app: http::app(self.state.clone()),
             gate: gate.clone(),
             clock: self.clock.clone(),
             stop: stop_all,

@@ -18,7 +18,7 @@ use ruma::api::auth_scheme::{
 
 use super::errors::{Error, SoftLogout};
 use super::state::AppState;
-use super::{address, limiter, query};
+use super::{address, guests, limiter, query};
 
 /// The endpoints that answer to locked accounts too
 /// (<https://spec.matrix.org/v1.19/client-server-api/#account-locking>).
@@ -146,6 +146,9 @@ async fn optional(parts: &Parts, state: &AppState) -> Result<Option<Caller>, Err
     };
     let session = session.ok_or_else(|| Error::unknown_token(SoftLogout::No))?;
     if let Some(route) = parts.extensions.get::<MatchedPath>() {
+        if session.is_guest && !guests::may(&parts.method, route.as_str(), parts.uri.path()) {
+            session.is_no_guest()?;
+        }
         state.limiter.take(limiter::of_user(&parts.method, route.as_str()), &session.user_id)?;
     }
     let address = address::client(&parts.extensions, &parts.headers, &state.config.trusted_proxies);

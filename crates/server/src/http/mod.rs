@@ -11,6 +11,7 @@ pub(crate) mod body;
 mod cors;
 pub(crate) mod endpoint;
 pub(crate) mod errors;
+mod guests;
 pub(crate) mod limiter;
 pub(crate) mod query;
 pub(crate) mod routes;
@@ -28,16 +29,13 @@ mod tests;
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::http::Method;
-use axum::middleware::from_fn_with_state;
-use base::limits;
 
 use crate::client_api;
 use crate::federation_api;
 use crate::health;
 use crate::synapse_api;
+pub use around::App;
 pub(crate) use auth::{Caller, MaybeCaller};
 pub(crate) use body::JsonBody;
 pub(crate) use endpoint::{Ruma, RumaResponse};
@@ -47,9 +45,9 @@ pub(crate) use routes::Routes;
 pub use state::{AppState, Handles, OpenError};
 
 /// All routes over `state`.
-pub fn router(state: AppState) -> Router {
+pub fn app(state: AppState) -> App {
     let (router, _) = all_routes().into_parts();
-    with_layers(router, &state).with_state(state)
+    App::new(router, state)
 }
 
 /// The routes of all APIs.
@@ -68,13 +66,4 @@ pub(crate) fn is_served(path: &str) -> bool {
         list.into_iter().map(|route| route.path).collect()
     });
     PATHS.contains(path)
-}
-
-/// `routes` with what is the same for all: answers for what no route takes, panics, CORS, limits.
-fn with_layers<S: Clone + Send + Sync + 'static>(routes: Router<S>, state: &AppState) -> Router<S> {
-    routes
-        .fallback(async || Error::unknown_path())
-        .method_not_allowed_fallback(async || Error::wrong_method())
-        .layer(from_fn_with_state(state.clone(), around::answer))
-        .layer(DefaultBodyLimit::max(limits::REQUEST_BYTES))
 }

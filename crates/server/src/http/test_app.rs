@@ -22,19 +22,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use accounts::{NewAccount, NewDevice};
-use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::http::{HeaderMap, header};
 use base::{Clock, Random, Timestamp};
 use bytes::Bytes;
-use hyper::service::Service;
-use hyper_util::service::TowerToHyperService;
 use ruma::{OwnedDeviceId, OwnedUserId, UserId};
 use serde_json::Value;
 use storage::{EngineChoice, MemoryDisk, Store, StoreOptions};
 
-use super::{AppState, router};
+use super::{App, AppState, app};
 use crate::config;
 
 /// When tests begin: 2025-01-01, so that times look like times.
@@ -43,7 +40,7 @@ pub(crate) const BEGINNING: Timestamp = Timestamp(1_735_689_600_000);
 /// A server to ask.
 pub(crate) struct TestApp {
     pub(crate) state: AppState,
-    router: Router,
+    app: App,
 }
 
 /// Somebody who asks.
@@ -112,12 +109,12 @@ impl TestApp {
             environment.chain(variables).map(|(name, value)| (OsString::from(name), OsString::from(value)));
         let loaded = config::load(None, environment).unwrap();
         let state = AppState::open(Arc::new(loaded.config), store).await.unwrap();
-        Self { router: router(state.clone()), state }
+        Self { app: app(state.clone()), state }
     }
 
     /// The same state behind other routes.
-    pub(crate) fn routed_by(self, router: Router) -> Self {
-        Self { router, ..self }
+    pub(crate) fn routed_by(self, app: App) -> Self {
+        Self { app, ..self }
     }
 
     /// An account and a session of it. The same name again gives another device of the same account.
@@ -142,7 +139,7 @@ impl TestApp {
 
     /// Asks with anything.
     pub(crate) async fn ask(&self, request: Request) -> Answer {
-        let response = TowerToHyperService::new(self.router.clone()).call(request).await.unwrap();
+        let response = self.app.answer(request).await;
         let (parts, body) = response.into_parts();
         let bytes = to_bytes(body, 64 << 20).await.unwrap();
         let body = serde_json::from_slice(&bytes).unwrap_or_default();

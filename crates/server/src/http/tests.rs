@@ -1,11 +1,11 @@
 //! The routes without a network: requests go straight into the router.
 
+use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::get;
-use hyper::service::Service;
-use hyper_util::service::TowerToHyperService;
+use base::limits;
 use ruma::api::client::account::whoami;
 use ruma::api::client::tag::create_tag;
 use serde_json::{Value, json};
@@ -13,9 +13,9 @@ use serde_json::{Value, json};
 use super::test_app::{TestApp, nobody};
 use super::*;
 
-async fn ask_router(router: Router, method: &str, path: &str, body: Body) -> (StatusCode, HeaderMap, Value) {
+async fn ask_app(app: App, method: &str, path: &str, body: Body) -> (StatusCode, HeaderMap, Value) {
     let request = Request::builder().method(method).uri(path).body(body).expect("a request");
-    let response = TowerToHyperService::new(router).call(request).await.expect("an answer");
+    let response = app.answer(request).await;
     let (parts, body) = response.into_parts();
     let bytes = to_bytes(body, 1 << 20).await.expect("a body");
     (parts.status, parts.headers, serde_json::from_slice(&bytes).unwrap_or_default())
@@ -23,7 +23,7 @@ async fn ask_router(router: Router, method: &str, path: &str, body: Body) -> (St
 
 async fn ask(method: &str, path: &str) -> (StatusCode, HeaderMap, Value) {
     let app = TestApp::new().await;
-    ask_router(router(app.state.clone()), method, path, Body::empty()).await
+    ask_app(super::app(app.state.clone()), method, path, Body::empty()).await
 }
 
 #[tokio::test]
@@ -67,9 +67,7 @@ async fn a_preflight_is_answered_on_any_path_of_clients_and_on_no_other() {
 #[tokio::test]
 async fn a_panic_is_answered_as_a_fault() {
     let routes = Router::new().route("/_matrix/client/v3/panic", get(panic));
-    let (status, headers, body) =
-        ask_router(with_layers(routes, &TestApp::new().await.state), "GET", "/_matrix/client/v3/panic", Body::empty())
-            .await;
+    let (status, headers, body) = ask_app(App::bare(routes), "GET", "/_matrix/client/v3/panic", Body::empty()).await;
     assert_eq!((status, &body["errcode"]), (StatusCode::INTERNAL_SERVER_ERROR, &json!("M_UNKNOWN")));
     assert!(!body.to_string().contains("secret"), "{body}");
     assert_eq!(headers["access-control-allow-origin"], "*");
@@ -86,7 +84,7 @@ async fn the_health_is_told() {
 }
 
 /// A server with endpoints of our own beside those of all.
-fn probe(state: AppState) -> Router {
+fn probe(state: AppState) -> App {
     let (router, list) = Routes::new()
         .add(async |Ruma { caller, .. }: Ruma<whoami::v3::Request>| {
             RumaResponse(whoami::v3::Response::new(caller.user_id.clone(), false))
@@ -117,7 +115,7 @@ fn probe(state: AppState) -> Router {
         .at(Method::GET, &["/wait"], async || Error::limit_exceeded(std::time::Duration::from_millis(1_500)))
         .into_parts();
     assert_eq!(list[0], routes::Route { method: "GET".to_owned(), path: "/_matrix/client/r0/account/whoami" });
-    with_layers(router, &state).with_state(state)
+    App::new(router, state)
 }
 
 #[derive(serde::Deserialize)]

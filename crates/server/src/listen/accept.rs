@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use base::shutdown::Shutdown;
 use base::{Clock, limits, task};
 use tokio::net::TcpStream;
@@ -13,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::bind::Listener;
 use super::connection::Connection;
 use super::descriptors;
+use crate::http::App;
 
 /// Lets in as many connections as the process can hold, and knows when the last has left.
 #[derive(Clone)]
@@ -50,7 +50,7 @@ impl Gate {
 #[derive(Clone)]
 pub(crate) struct Serving {
     /// Where requests go.
-    pub(crate) router: Router,
+    pub(crate) app: App,
     /// Who counts connections.
     pub(crate) gate: Gate,
     /// The clock of all timeouts.

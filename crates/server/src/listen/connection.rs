@@ -1,5 +1,6 @@
 //! One connection, from its first byte to its last: the TLS handshake where there is one, then HTTP/1.1 or HTTP/2.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -12,10 +13,9 @@ use hyper::Request;
 use hyper::body::Incoming;
 use hyper::rt::Executor;
 use hyper::server::conn::{http1, http2};
-use hyper::service::{Service, service_fn};
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
-use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
@@ -70,10 +70,10 @@ impl Connection {
     }
 
     pub(super) async fn http1(&self, stream: impl AsyncRead + AsyncWrite + Unpin + 'static) {
-        let (inner, peer) = (TowerToHyperService::new(self.serving.router.clone()), Peer(self.peer.ip()));
+        let (app, peer) = (&self.serving.app, Peer(self.peer.ip()));
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(peer);
-            inner.call(request)
+            async move { Ok::<_, Infallible>(app.answer(request).await) }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -85,13 +85,14 @@ impl Connection {
     }
 
     pub(super) async fn http2(&self, stream: impl AsyncRead + AsyncWrite + Unpin + 'static) {
-        let (inner, peer) = (TowerToHyperService::new(self.serving.router.clone()), Peer(self.peer.ip()));
+        let (app, peer) = (self.serving.app.clone(), Peer(self.peer.ip()));
         let has_asked = Arc::new(AtomicBool::new(false));
         let asked = Arc::clone(&has_asked);
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(peer);
             asked.store(true, Ordering::Relaxed);
-            inner.call(request)
+            let app = app.clone();
+            async move { Ok::<_, Infallible>(app.answer(request).await) }
         });
         let connection = http2::Builder::new(Tasks { cut: self.serving.cut.clone() })
             .timer(TokioTimer::new())

@@ -16,6 +16,7 @@ use tokio_rustls::TlsAcceptor;
 use super::connection::Connection;
 use super::{Gate, Listener, Serving, bind, tls};
 use crate::config::{Listen, Place, TlsFiles};
+use crate::http::App;
 
 const ANYWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
@@ -32,9 +33,9 @@ impl Fixture {
     fn new(slots: usize) -> Self {
         let (stop, stopped) = shutdown::channel();
         let (cut, was_cut) = shutdown::channel();
-        let router = Router::new().route("/", get(async || "answer"));
+        let app = App::bare(Router::new().route("/", get(async || "answer")));
         let serving =
-            Serving { router, gate: Gate::with_slots(slots), clock: Clock::system(), stop: stopped, cut: was_cut };
+            Serving { app, gate: Gate::with_slots(slots), clock: Clock::system(), stop: stopped, cut: was_cut };
         Self { serving, stop, cut }
     }
 
@@ -153,7 +154,7 @@ async fn handlers_end_with_the_connection_that_is_cut() {
         std::future::pending::<&'static str>().await
     };
     let mut fixture = Fixture::new(1);
-    fixture.serving.router = Router::new().route("/", get(handler));
+    fixture.serving.app = App::bare(Router::new().route("/", get(handler)));
     let (mut client, server) = tokio::io::duplex(1 << 16);
     // HTTP/2's greeting, empty settings, and GET / as fields of its static table (RFC 7541, appendix A).
     client.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.expect("a greeting");
