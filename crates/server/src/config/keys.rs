@@ -82,6 +82,7 @@ pub static KEYS: &[Key] = &[
     secret("registration.tokens", Shape::Texts, Some("[]"), "a list of texts of 1 to 64 of A-Z a-z 0-9 . _ ~ -"),
     secret("registration.shared_secret", Shape::Text, None, "a text that is not empty"),
     key("registration.shared_secret_file", Shape::Path, None, "a file that holds the secret"),
+    key("registration.guests", Shape::Boolean, Some("false"), "true or false"),
     key("federation.enabled", Shape::Boolean, Some("true"), "true or false"),
     key("federation.extra_ca", Shape::Paths, Some("[]"), "a list of PEM files with certificates"),
     key("federation.allow_private_addresses", Shape::Boolean, Some("false"), "true or false"),

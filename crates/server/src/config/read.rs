@@ -88,7 +88,8 @@ impl Reader<'_> {
         let tokens = self.tokens("registration.tokens");
         let shared_secret =
             self.secret("registration.shared_secret", "registration.shared_secret_file", |_| Ok::<_, String>(()));
-        Some(Registration { mode: mode?, tokens, shared_secret: shared_secret? })
+        let guests = self.boolean("registration.guests");
+        Some(Registration { mode: mode?, tokens, shared_secret: shared_secret?, guests })
     }
 
     fn listen(&mut self) -> Vec<Listen> {

@@ -83,6 +83,8 @@ pub struct Registration {
     pub tokens: Vec<Secret<String>>,
     /// The secret with which scripts may make accounts.
     pub shared_secret: Option<Secret<String>>,
+    /// Whether guests are let in.
+    pub guests: bool,
 }
 
 /// The other servers.

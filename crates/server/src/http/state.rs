@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use accounts::{Accounts, AccountsOptions, RegistrationMode, RegistrationOptions};
+use accounts::{Accounts, AccountsOptions, Guests, RegistrationMode, RegistrationOptions};
 use base::shutdown::{self, ShutdownTrigger};
 use media::{Media, MediaOptions};
 use rooms::{EncryptionPolicy, Rooms, RoomsOptions};
@@ -114,7 +114,8 @@ fn registration_options(config: &config::Registration) -> RegistrationOptions {
         config::RegistrationMode::Open => RegistrationMode::Open,
     };
     let (tokens, shared_secret) = (config.tokens.clone(), config.shared_secret.clone());
-    RegistrationOptions { mode, tokens, shared_secret, ..RegistrationOptions::default() }
+    let guests = if config.guests { Guests::Welcome } else { Guests::Refused };
+    RegistrationOptions { mode, tokens, shared_secret, guests }
 }
 
 fn rooms_options(config: &Config, server: OwnedServerName) -> RoomsOptions {

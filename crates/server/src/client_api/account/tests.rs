@@ -86,6 +86,7 @@ async fn there_are_no_addresses_and_none_can_be_added() {
     }
     let add = json!({ "client_secret": "abc", "sid": "123" });
     app.post(&alice, &format!("{account}/3pid/add"), add).await.refused(403, "M_THREEPID_DENIED");
+    app.post(&alice, &format!("{account}/3pid"), json!({})).await.refused(403, "M_THREEPID_DENIED");
     let bind = json!({ "client_secret": "abc", "sid": "123", "id_server": "id.example.org", "id_access_token": "x" });
     app.post(&alice, &format!("{account}/3pid/bind"), bind).await.refused(403, "M_THREEPID_DENIED");
     let address = json!({ "medium": "email", "address": "a@example.org" });

@@ -5,6 +5,7 @@
 
 use accounts::Refusal;
 use axum::Json;
+use axum::http::Method;
 use ruma::api::client::account::{
     ThirdPartyIdRemovalStatus, add_3pid, bind_3pid, delete_3pid, get_3pids, request_3pid_management_token_via_email,
     request_3pid_management_token_via_msisdn, request_password_change_token_via_email,
@@ -13,13 +14,14 @@ use ruma::api::client::account::{
 };
 use serde_json::{Value, json};
 
-use crate::http::{Error, Routes, Ruma, RumaResponse};
+use crate::http::{Caller, Error, Routes, Ruma, RumaResponse};
 
 /// The endpoints.
 pub(super) fn routes() -> Routes {
     Routes::new()
         .add(list)
         .add(add)
+        .at(Method::POST, &["/_matrix/client/v3/account/3pid", "/_matrix/client/r0/account/3pid"], add_in_the_old_way)
         .add(bind)
         .add(delete)
         .add(unbind)
@@ -42,6 +44,10 @@ async fn list(_: Ruma<get_3pids::v3::Request>) -> Result<Json<Value>, Error> {
 
 async fn add(_: Ruma<add_3pid::v3::Request>) -> Result<RumaResponse<add_3pid::v3::Response>, Error> {
     Err(denied())
+}
+
+async fn add_in_the_old_way(_: Caller) -> Error {
+    denied()
 }
 
 async fn bind(_: Ruma<bind_3pid::v3::Request>) -> Result<RumaResponse<bind_3pid::v3::Response>, Error> {

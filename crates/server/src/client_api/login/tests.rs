@@ -44,6 +44,14 @@ async fn the_ways_to_log_in_are_told() {
 }
 
 #[tokio::test]
+async fn clients_that_ask_for_oauth_are_told_that_there_is_none() {
+    let (app, _) = app().await;
+    for path in ["/_matrix/client/v1/auth_metadata", "/_matrix/client/unstable/org.matrix.msc2965/auth_metadata"] {
+        app.get(&nobody(), path).await.refused(404, "M_UNRECOGNIZED");
+    }
+}
+
+#[tokio::test]
 async fn a_user_logs_in_by_id_by_name_in_any_case_and_in_the_old_form() {
     let (app, alice) = app().await;
     let old = json!({ "type": "m.login.password", "user": "alice", "password": "superuser" });

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::http::test_app::{Answer, TestApp, nobody};
+use crate::http::test_app::{Answer, TestApp, TestUser, nobody};
 
 const OPEN: &[(&str, &str)] = &[("HOLDFAST_REGISTRATION_MODE", "open")];
 const PATH: &str = "/_matrix/client/v3/register";
@@ -23,7 +23,7 @@ async fn one_request_without_a_session_makes_an_account_where_registration_is_op
         (made["user_id"].as_str(), made["home_server"].as_str()),
         (Some("@user-upper:localhost"), Some("localhost"))
     );
-    let alice = crate::http::test_app::TestUser {
+    let alice = TestUser {
         id: "@user-upper:localhost".try_into().unwrap(),
         device: made["device_id"].as_str().unwrap().into(),
         token: made["access_token"].as_str().unwrap().to_owned(),
@@ -80,6 +80,28 @@ async fn odd_names_and_bodies_are_refused() {
         .refused(403, "M_GUEST_ACCESS_FORBIDDEN");
     let service = json!({ "type": "m.login.application_service", "username": "bot" });
     post(&app, service).await.refused(401, "M_MISSING_TOKEN");
+}
+
+#[tokio::test]
+async fn guests_look_around_where_they_are_welcome_and_do_not_do_more() {
+    let app = TestApp::with(&[("HOLDFAST_REGISTRATION_GUESTS", "true")]).await;
+    let body = json!({ "initial_device_display_name": "kiosk", "username": "passed-over" });
+    let made = app.post(&nobody(), "/_matrix/client/v3/register?kind=guest", body).await.ok();
+    let guest = TestUser {
+        id: made["user_id"].as_str().unwrap().try_into().unwrap(),
+        device: made["device_id"].as_str().unwrap().into(),
+        token: made["access_token"].as_str().unwrap().to_owned(),
+    };
+    assert!(guest.id.localpart().bytes().all(|byte| byte.is_ascii_digit()), "{made}");
+    assert_eq!(app.get(&guest, "/_matrix/client/v3/account/whoami").await.ok()["is_guest"], true);
+    let profile = format!("/_matrix/client/v3/profile/{}", guest.id);
+    app.put(&guest, &format!("{profile}/displayname"), json!({ "displayname": "Visitor" })).await.ok();
+    app.put(&guest, &format!("{profile}/avatar_url"), json!({ "avatar_url": "mxc://localhost/a" }))
+        .await
+        .refused(403, "M_GUEST_ACCESS_FORBIDDEN");
+    app.post(&guest, "/_matrix/client/v3/user_directory/search", json!({ "search_term": "a" }))
+        .await
+        .refused(403, "M_GUEST_ACCESS_FORBIDDEN");
 }
 
 #[tokio::test]
