@@ -13,7 +13,7 @@ use crate::number::EventNumber;
 use crate::read::fields::Fields;
 use crate::read::filter::EventFilter;
 use crate::read::reading::Reading;
-use crate::read::sight::{Shown, Sight, Viewer};
+use crate::read::sight::{Access, Shown, Sight, Viewer};
 use crate::read::token::Token;
 use crate::timeline::{Entry, Order, entries};
 
@@ -33,6 +33,23 @@ pub struct Stretch<'a> {
     pub limit: usize,
     /// Which events.
     pub filter: &'a EventFilter,
+}
+
+impl Stretch<'_> {
+    /// The part of it that lies in what may be read: nothing that came after its reader left need be looked at.
+    #[must_use]
+    pub fn within(mut self, access: Access) -> Self {
+        let end = match access {
+            Access::Now => return self,
+            Access::Until(order) => order.next(),
+            Access::Nothing => Order::START,
+        };
+        match self.direction {
+            Direction::Forward => self.to = Some(self.to.map_or(end, |to| to.min(end))),
+            Direction::Backward => self.from = self.from.min(end),
+        }
+        self
+    }
 }
 
 /// Events of a stretch, in its direction.

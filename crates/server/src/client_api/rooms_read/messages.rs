@@ -23,9 +23,15 @@ pub(crate) const PATHS: [&str; 2] =
 pub(crate) struct Asked {
     from: Option<String>,
     to: Option<String>,
+    /// Clients in use leave it out, and mean the beginning.
+    #[serde(default = "forward")]
     dir: Direction,
     limit: Option<u64>,
     filter: Option<String>,
+}
+
+fn forward() -> Direction {
+    Direction::Forward
 }
 
 /// What is answered.
@@ -57,7 +63,7 @@ pub(crate) async fn get(
     };
     let to = asked.to.as_deref().map(token).transpose()?.map(|to| to.0);
     let limit = limit(asked.limit.or(filter.limit), 10);
-    let stretch = Stretch { from: from.0, to, direction: direction(asked.dir), limit, filter: &filter };
+    let stretch = Stretch { from: from.0, to, direction: direction(asked.dir), limit, filter: &filter }.within(access);
     let (page, members) = room.messages(&eyes.viewer(), &stretch).await?;
     Ok(Json(Answer {
         start: from.to_string(),

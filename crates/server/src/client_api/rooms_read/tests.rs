@@ -137,6 +137,7 @@ async fn messages_of_rooms_where_one_is_not_are_refused_unless_all_may_read_them
     let room = public(&app, &alice).await;
     let path = |room: &str| format!("/_matrix/client/v3/rooms/{room}/messages?dir=b");
     app.get(&bob, &path(room.as_str())).await.refused(403, "M_FORBIDDEN");
+    app.get(&bob, path(room.as_str()).trim_end_matches("?dir=b")).await.refused(403, "M_FORBIDDEN");
     app.get(&bob, &path("!nowhere:localhost")).await.refused(403, "M_FORBIDDEN");
     app.get(&nobody(), &path(room.as_str())).await.refused(401, "M_MISSING_TOKEN");
     let world = json!({ "history_visibility": "world_readable" });
@@ -163,6 +164,8 @@ async fn who_left_sees_what_was_until_then() {
     assert!(ids(&page["chunk"]).contains(&seen.to_string()));
     assert!(!ids(&page["chunk"]).contains(&unseen.to_string()));
     assert_eq!(page["chunk"][0]["content"]["membership"], "leave", "how they left is the last");
+    let later = app.get(&bob, &format!("{path}/messages?dir=f&from={}", page["start"].as_str().unwrap())).await.ok();
+    assert_eq!((&later["chunk"], later.get("end")), (&json!([]), None));
     let name = app.get(&bob, &format!("{path}/state/m.room.name")).await.ok();
     assert_eq!(name["name"], "before");
     let state = app.get(&bob, &format!("{path}/state")).await.ok();
@@ -289,6 +292,7 @@ async fn members_are_listed_by_membership_and_at_a_point() {
     assert_eq!(users(&format!("?at={before}")).await, [alice.id.as_str()]);
     let joined = app.get(&alice, &format!("{path}/joined_members")).await.ok();
     assert_eq!(joined["joined"].as_object().unwrap().len(), 2);
+    assert!(joined["joined"][bob.id.as_str()].as_object().unwrap().contains_key("avatar_url"), "null, but there");
     change(&app, &bob, &bob.id, &room, Change::Leave).await;
     assert_eq!(users("?membership=leave").await, [bob.id.as_str()]);
     assert_eq!(users("?membership=join").await, [alice.id.as_str()]);
