@@ -688,3 +688,8 @@ pub const PUSH_APP_ID_CHARS: usize = 64;
 
 /// Largest pusher, in bytes of JSON: the address of a gateway, and what some put into the key of web push.
 pub const PUSHER_BYTES: usize = 16 * 1024;
+/// Most reports by users that are kept for administrators: at 5 KiB at most each, 50 MB.
+pub const REPORTS: u64 = 10_000;
+
+/// Longest reason of a report, in bytes: a page of text.
+pub const REPORT_REASON_BYTES: usize = 4_096;

@@ -117,6 +117,15 @@ pub enum Refusal {
     /// An alias is none, or not of this server.
     #[error("an alias of this server is #name:server, without spaces or colons in its name")]
     InvalidAlias,
+    /// Nothing has this alias.
+    #[error("there is no such alias")]
+    NoSuchAlias,
+    /// An alias that a room names as its own does not lead to it.
+    #[error("an alias does not lead to the room")]
+    BadAlias,
+    /// Something can only be forgotten when it is left.
+    #[error("the user is still in the room")]
+    StillThere,
     /// The alias leads to another room.
     #[error("the alias is taken")]
     AliasTaken,
@@ -157,7 +166,9 @@ impl Refusal {
             Self::Malformed { .. } => "M_BAD_JSON",
             Self::TooLarge => "M_TOO_LARGE",
             Self::UnsupportedVersion { .. } => "M_UNSUPPORTED_ROOM_VERSION",
-            Self::NoSuchRoom | Self::NeedsFederation | Self::NoSuchEvent => "M_NOT_FOUND",
+            Self::BadAlias => "M_BAD_ALIAS",
+            Self::StillThere => "M_UNKNOWN",
+            Self::NoSuchRoom | Self::NoSuchAlias | Self::NoSuchEvent | Self::NeedsFederation => "M_NOT_FOUND",
             Self::BadSignature { .. } | Self::Forbidden { .. } | Self::EncryptionRequired | Self::NotJoined => {
                 "M_FORBIDDEN"
             }

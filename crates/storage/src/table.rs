@@ -60,6 +60,7 @@ pub const ROOM_TIMELINE: TableId = TableId(46);
 pub const EVENT_ORDER: TableId = TableId(47);
 /// The key with which this server signs: which → name and secret.
 pub const SIGNING_KEY: TableId = TableId(48);
+
 /// Events that could not be worked on: digest → who, where, why. 49 to 52 are `rooms::ingest`'s.
 pub const EVENT_SET_ASIDE: TableId = TableId(49);
 /// Those events as they came: digest, part → bytes.
@@ -72,6 +73,8 @@ pub const ROOM_ARRIVING: TableId = TableId(52);
 pub const ALIAS: TableId = TableId(53);
 /// The aliases of a room, and which rooms are listed: which, room, hash of the alias → the alias, or nothing.
 pub const ROOM_NAMED: TableId = TableId(54);
+/// What users reported: when, which → report.
+pub const REPORT: TableId = TableId(55);
 /// What relates to events of a room, redactions that wait for their event, threads: room, which, event, … → see `rooms`.
 pub const RELATION: TableId = TableId(57);
 /// A room at a glance, by its state now: room, which → counts of members, card, keys of what is no membership.
@@ -198,6 +201,7 @@ pub const CATALOGUE: &[TableEntry] = &[
     entry(ROOM_ARRIVING, "room_arriving", "rooms"),
     entry(ALIAS, "alias", "rooms"),
     entry(ROOM_NAMED, "room_named", "rooms"),
+    entry(REPORT, "report", "rooms"),
     entry(RELATION, "relation", "rooms"),
     entry(ROOM_CARD, "room_card", "rooms"),
     entry(EVENT_FOUND_BY, "event_found_by", "rooms"),

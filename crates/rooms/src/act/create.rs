@@ -24,6 +24,12 @@ use crate::event::{Draft, RoomVersion};
 use crate::number::RoomNumber;
 use crate::rooms::{EncryptionPolicy, Rooms};
 
+/// The level that ending a room takes where rooms have creators.
+pub(super) const TOMBSTONE: i64 = 150;
+
+/// What the names of rooms are made of.
+const LETTERS: &[u8; 52] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
 /// How a room's messages are encrypted when the server decides it.
 const ALGORITHM: &str = "m.megolm.v1.aes-sha2";
 
@@ -69,7 +75,8 @@ impl Rooms {
         let alias = new.request.room_alias_name.as_deref().map(|name| self.local_alias(name)).transpose()?;
         let beginning = self.beginning(new, alias.as_deref())?;
         let staging = self.store().stage();
-        let made = self.gather(staging.store(), beginning).await.map_err(invalid)?;
+        let id = self.new_room_id(beginning.version);
+        let made = self.gather(staging.store(), beginning, id).await.map_err(invalid)?;
         let mut batch = Batch::new();
         if let Some(alias) = &alias {
             alias::put(&mut batch, alias, &AliasRecord::new(alias, made.number, &made.id, &new.creator));
@@ -87,17 +94,26 @@ impl Rooms {
     }
 
     /// Gathers a room's first events in `store`, which writes them later.
-    pub(super) async fn gather(&self, store: &Store, beginning: Beginning) -> Result<Made, Error> {
+    pub(super) async fn gather(
+        &self,
+        store: &Store,
+        beginning: Beginning,
+        id: Option<OwnedRoomId>,
+    ) -> Result<Made, Error> {
         let Beginning { version, create, rest } = beginning;
-        let id = match version.has_hashed_room_id() {
-            true => None,
-            false => Some(RoomId::new_v1(self.server())),
-        };
         let (number, created) = say::begin(store, self.signing_key(), version, id, create).await?;
         for mut draft in rest {
             say::say(store, self.signing_key(), number, &mut draft, None).await?;
         }
         Ok(Made { number, id: created.pdu().room_id().to_owned() })
+    }
+
+    /// The id of a new room of `version`; `None` where its create event will tell.
+    pub(super) fn new_room_id(&self, version: &RoomVersion) -> Option<OwnedRoomId> {
+        (!version.has_hashed_room_id()).then(|| {
+            let letters = self.store().random().bytes::<18>().map(|byte| LETTERS[usize::from(byte % 52)]);
+            RoomId::parse(format!("!{}:{}", String::from_utf8_lossy(&letters), self.server())).ok()
+        })?
     }
 
     fn beginning(&self, new: &NewRoom, alias: Option<&RoomAliasId>) -> Result<Beginning, Error> {
@@ -274,15 +290,20 @@ fn levels(
     let rules = &version.rules().authorization;
     let mut levels = preset.power_levels(rules, creator, invited);
     if let Some(given) = &request.power_level_content_override {
-        let given: CanonicalJsonObject = content::read(given.json())?;
-        // Rooms whose tombstone takes more than anybody else's level stay so, unless that too is said otherwise.
-        let tombstone = TimelineEventType::RoomTombstone.to_string();
-        levels.extend(given);
-        if rules.explicitly_privilege_room_creators
-            && let Some(CanonicalJsonValue::Object(events)) = levels.get_mut("events")
-        {
-            events.entry(tombstone).or_insert_with(|| integer(150));
+        levels.extend(content::read(given.json())?);
+        if rules.explicitly_privilege_room_creators {
+            guard_tombstone(&mut levels);
         }
     }
     Ok(levels)
+}
+
+/// Where rooms have creators, ending one takes more than `state_default`, unless the levels say what it takes.
+pub(super) fn guard_tombstone(levels: &mut CanonicalJsonObject) {
+    let state_default = levels.get("state_default").and_then(CanonicalJsonValue::as_integer).map_or(50, i64::from);
+    let needed = TOMBSTONE.max(state_default.saturating_add(1));
+    let events = levels.entry("events".to_owned()).or_insert_with(|| CanonicalJsonObject::new().into());
+    if let CanonicalJsonValue::Object(events) = events {
+        events.entry(TimelineEventType::RoomTombstone.to_string()).or_insert_with(|| integer(needed));
+    }
 }

@@ -136,9 +136,13 @@ async fn what_cannot_be_made_is_refused_with_its_code() {
         (json!({ "power_level_content_override": { "users": "none" } }), "M_BAD_JSON"),
         (json!({ "power_level_content_override": { "users": { "nobody": 1 } } }), "M_BAD_JSON"),
         (json!({ "power_level_content_override": { "ban": 1.5 } }), "M_BAD_JSON"),
-        (json!({ "power_level_content_override": { "users": { ALICE: 100 } } }), "M_INVALID_ROOM_STATE"),
+        (json!({ "power_level_content_override": { "users": { ALICE: 100 } } }), "M_BAD_JSON"),
+        (
+            json!({ "power_level_content_override": { "events": { "m.room.name": 101 } }, "name": "N", "room_version": "11" }),
+            "M_INVALID_ROOM_STATE",
+        ),
         (json!({ "creation_content": { "additional_creators": "me" } }), "M_INVALID_ROOM_STATE"),
-        (json!({ "initial_state": [{ "type": "m.room.create", "content": {} }] }), "M_INVALID_ROOM_STATE"),
+        (json!({ "initial_state": [{ "type": "m.room.create", "content": {} }] }), "M_BAD_JSON"),
         (json!({ "initial_state": [{ "content": {} }] }), "M_BAD_JSON"),
         (json!({ "invite": ["@far:away"] }), "M_NOT_FOUND"),
         (
@@ -147,7 +151,7 @@ async fn what_cannot_be_made_is_refused_with_its_code() {
         ),
         (json!({ "name": "n".repeat(70_000) }), "M_TOO_LARGE"),
     ] {
-        let outcome = made(&rooms, latest(), body.clone()).await;
+        let outcome = rooms.create(&NewRoom::new(user(ALICE), request(&body))).await;
         assert_eq!(code(outcome), expected, "{body}");
     }
     let mut unknown = request(&json!({}));

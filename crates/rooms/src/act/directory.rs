@@ -5,8 +5,12 @@ use bytes::Bytes;
 use storage::table::ROOM_NAMED;
 use storage::{Batch, Direction, Key, KeyRange, Store};
 
-use crate::error::Error;
+use ruma::events::TimelineEventType;
+use ruma::{RoomId, UserId};
+
+use crate::error::{Error, Refusal};
 use crate::number::RoomNumber;
+use crate::rooms::Rooms;
 
 /// What [`ROOM_NAMED`] has of the rooms that are listed; `alias` has the rest.
 const LISTED: u8 = 1;
@@ -41,6 +45,41 @@ pub async fn listed(store: &Store) -> Result<Vec<RoomNumber>, Error> {
             Some(rest) => range = rest,
             None => return Ok(rooms),
         }
+    }
+}
+
+/// Lists the room `to` in the place of `from`, if that is listed.
+pub(super) async fn move_listing(
+    store: &Store,
+    batch: &mut Batch,
+    from: RoomNumber,
+    to: RoomNumber,
+) -> Result<(), Error> {
+    if is_listed(store, from).await? {
+        batch.delete(&key(from));
+        put(batch, to);
+    }
+    Ok(())
+}
+
+impl Rooms {
+    /// Lists `room` or takes it off the list. Whoever may set the room's canonical alias may, and `admin`s of the server.
+    ///
+    /// # Errors
+    /// [`Refusal::NoSuchRoom`], [`Refusal::Forbidden`]; as every commit.
+    pub async fn set_listed(&self, room: &RoomId, user: &UserId, admin: bool, listed: bool) -> Result<(), Error> {
+        let number = self.number_of(room).await?;
+        if !admin && !self.may_set(number, user, &TimelineEventType::RoomCanonicalAlias).await? {
+            let why = "the room directory is changed by who may set the canonical alias".to_owned();
+            return Err(Refusal::Forbidden { why }.into());
+        }
+        let mut batch = Batch::new();
+        if listed {
+            put(&mut batch, number);
+        } else {
+            batch.delete(&key(number));
+        }
+        self.store().commit(batch).await.map(drop).map_err(Error::storage("changing the room directory"))
     }
 }
 

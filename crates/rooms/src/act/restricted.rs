@@ -2,16 +2,18 @@
 //! other server need know who is in those rooms.
 //! <https://spec.matrix.org/v1.19/client-server-api/#restricted-rooms>
 
+use std::cmp::Reverse;
+
 use ruma::events::StateEventType;
-use ruma::state_res::events::{RoomCreateEvent, RoomPowerLevelsEvent, RoomPowerLevelsIntField};
 use ruma::{CanonicalJsonObject, OwnedUserId, RoomId, UserId};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::act::content::set;
+use crate::act::power::Powers;
 use crate::append::{Membership, View, members, memberships};
 use crate::error::{Error, Refusal};
-use crate::event::{AuthState, Known, StateKey};
+use crate::event::{AuthState, StateKey};
 use crate::graph::find_room;
 use crate::rooms::Rooms;
 
@@ -85,31 +87,18 @@ async fn is_in_one(rooms: &Rooms, user: &UserId, allow: Vec<&RawValue>) -> Resul
 /// Somebody of this server who is in the room and may invite. Whoever has the greatest power, so that the answer is the same
 /// every time.
 async fn inviter(rooms: &Rooms, view: &View<'_>, state: &AuthState) -> Result<Option<OwnedUserId>, Error> {
-    let rules = &view.graph.version().rules().authorization;
-    let forbidden = |why: String| Refusal::Forbidden { why };
-    let create = state.create().ok_or_else(|| Error::damaged("the room has no create event"))?;
-    let creators = RoomCreateEvent::new(create).creators(rules).map_err(forbidden)?;
-    let levels = state.get("m.room.power_levels", "").map(RoomPowerLevelsEvent::<&Known>::new);
-    let needed = match &levels {
-        Some(levels) => levels.get_as_int_or_default(RoomPowerLevelsIntField::Invite, rules).map_err(forbidden)?,
-        None => RoomPowerLevelsIntField::Invite.default_value(),
-    };
+    let powers = Powers::of(state)?;
+    let needed = powers.to_invite()?;
     let mut best = None;
     let local = members(rooms.store(), view.graph.room())
         .await?
         .into_iter()
         .filter(|member: &Membership| member.membership == "join" && member.user.server_name() == rooms.server());
     for member in local {
-        let is_creator = creators.contains(&member.user);
-        let level = match &levels {
-            _ if is_creator && rules.explicitly_privilege_room_creators => ruma::Int::MAX,
-            Some(levels) => levels.user_power_level(&member.user, rules).map_err(forbidden)?,
-            None => ruma::Int::from(if is_creator { 100 } else { 0 }),
-        };
-        let found = (level, std::cmp::Reverse(member.user));
-        if level >= needed && best.as_ref().is_none_or(|best| found > *best) {
+        let found = (powers.level(&member.user)?, Reverse(member.user));
+        if found.0 >= needed && best.as_ref().is_none_or(|best| found > *best) {
             best = Some(found);
         }
     }
-    Ok(best.map(|(_, std::cmp::Reverse(user))| user))
+    Ok(best.map(|(_, Reverse(user))| user))
 }

@@ -2,10 +2,11 @@
 //! judged as everybody's is. When somebody else is faster, all of it happens again.
 
 use async_trait::async_trait;
-use ruma::OwnedEventId;
 use ruma::events::TimelineEventType;
+use ruma::{CanonicalJsonValue, OwnedEventId};
 use storage::Store;
 
+use crate::act::power::Powers;
 use crate::append::{Appended, Kept, Proposal, Propose, SentAs, View, append};
 use crate::error::{Error, Refusal};
 use crate::event::{
@@ -61,10 +62,13 @@ impl Propose for Saying<'_> {
 /// Builds, signs and judges `draft` on the room's state.
 async fn spoken(key: &SigningKey, view: &mut View<'_>, draft: Draft) -> Result<AuthorisedPdu, Error> {
     if draft.kind == TimelineEventType::RoomCreate {
-        return Err(Refusal::Forbidden { why: "a room is created once".to_owned() }.into());
+        return Err(Refusal::malformed("a room is created once").into());
     }
     let version = view.graph.version();
     let state = view.entries(view.head.state, &draft_state_keys(version, &draft)?).await?;
+    if draft.kind == TimelineEventType::RoomPowerLevels {
+        check_creators(&draft, &state)?;
+    }
     let store = view.graph.store();
     let place = Place {
         version,
@@ -75,6 +79,21 @@ async fn spoken(key: &SigningKey, view: &mut View<'_>, draft: Draft) -> Result<A
     };
     let event = build(draft, place, key, store.random())?;
     Ok(authorise_own(event, &state)?)
+}
+
+/// Where creators have power without being named, naming them is a mistake of who wrote the levels, not a lack of power
+/// (<https://spec.matrix.org/v1.19/rooms/v12/#authorization-rules>).
+fn check_creators(levels: &Draft, state: &AuthState) -> Result<(), Error> {
+    let named = levels.content.get("users").and_then(CanonicalJsonValue::as_object);
+    let (Some(named), Some(create)) = (named, state.create()) else { return Ok(()) };
+    if !create.pdu.version().rules().authorization.explicitly_privilege_room_creators {
+        return Ok(());
+    }
+    let powers = Powers::of(state)?;
+    match powers.creators().iter().find(|creator| named.contains_key(creator.as_str())) {
+        Some(creator) => Err(Refusal::malformed(format!("{creator} created the room and needs no level")).into()),
+        None => Ok(()),
+    }
 }
 
 /// The events that an event names as those that allow it: all that decide about it, but for the create event where the

@@ -7,6 +7,7 @@ use ruma::{CanonicalJsonObject, CanonicalJsonValue, EventId, OwnedEventId, Owned
 
 use crate::act::content;
 use crate::act::membership::Change;
+use crate::act::redact::Redacting;
 use crate::act::say::{Speaker, Words};
 use crate::act::{MembershipChange, Profile};
 use crate::append::{SentAs, View};
@@ -50,6 +51,9 @@ impl Rooms {
         let Saying { sender, kind, state_key, content, sent_as } = saying;
         let redacts = redacted(&kind, &content);
         let draft = Draft { sender, kind, state_key, content, redacts };
+        if draft.kind == TimelineEventType::RoomRedaction && draft.state_key.is_none() {
+            return self.say(number, &mut Redacting(draft), sent_as).await;
+        }
         self.say(number, &mut Once { rooms: self, draft }, sent_as).await
     }
 }
@@ -89,9 +93,14 @@ impl Speaker for Once<'_> {
         let draft = &self.draft;
         self.rooms.check_encryption(view, &draft.kind).await?;
         if let Some(key) = &draft.state_key {
-            let key = StateKey::new(draft.kind.to_string(), key.clone());
-            let there = view.entries(view.head.state, &[key]).await?;
-            let there = there.iter().find(|known| known.pdu.sender() == draft.sender);
+            let filed = StateKey::new(draft.kind.to_string(), key.clone());
+            let there = view.entries(view.head.state, &[filed]).await?;
+            let there = there.iter().next();
+            if draft.kind == TimelineEventType::RoomCanonicalAlias && key.is_empty() {
+                let before = there.map(|known| content::read(known.pdu.content())).transpose()?;
+                self.rooms.check_canonical(view.graph.room(), before.as_ref(), &draft.content).await?;
+            }
+            let there = there.filter(|known| known.pdu.sender() == draft.sender);
             if let Some(known) = there.filter(|known| content::is(known.pdu.content(), &draft.content)) {
                 return Ok(Words::Said(known.clone()));
             }

@@ -45,16 +45,17 @@ async fn state_that_says_what_its_sender_has_said_is_not_said_again() {
 async fn what_is_not_as_it_must_be_is_refused_with_its_code() {
     let rooms = rooms().await;
     let room = public(&rooms).await;
-    let cases: [(&str, Option<&str>, Value, &str); 9] = [
+    let cases: [(&str, Option<&str>, Value, &str); 10] = [
         ("m.room.power_levels", Some(""), json!({ "users": { "nobody": 100 } }), "M_BAD_JSON"),
         ("m.room.power_levels", Some(""), json!({ "users": [] }), "M_BAD_JSON"),
         ("m.room.power_levels", Some(""), json!({ "ban": "50" }), "M_BAD_JSON"),
+        ("m.room.power_levels", Some(""), json!({ "users": { ALICE: 100 } }), "M_BAD_JSON"),
         ("m.room.join_rules", Some(""), json!({}), "M_BAD_JSON"),
         ("m.room.member", Some(BOB), json!({ "membership": "gone" }), "M_BAD_JSON"),
         ("m.room.member", Some("bob"), json!({ "membership": "invite" }), "M_BAD_JSON"),
         ("m.room.member", Some(BOB), json!({}), "M_BAD_JSON"),
         ("m.room.message", None, json!({ "body": "b".repeat(66_000) }), "M_TOO_LARGE"),
-        ("m.room.create", Some(""), json!({}), "M_FORBIDDEN"),
+        ("m.room.create", Some(""), json!({ "entropy": 1 }), "M_BAD_JSON"),
     ];
     for (kind, key, content, expected) in cases {
         let outcome = send(&rooms, &room, ALICE, kind, key, content).await;

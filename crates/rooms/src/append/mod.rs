@@ -99,7 +99,17 @@ pub struct View<'a> {
     was: Option<Version>,
 }
 
-impl View<'_> {
+impl<'a> View<'a> {
+    /// `room` as it stands.
+    ///
+    /// # Errors
+    /// [`Refusal::NoSuchRoom`]; as every read.
+    pub(crate) async fn now(store: &'a Store, room: RoomNumber) -> Result<Self, Error> {
+        let (head, was) = head_of(store, room).await?.ok_or(Refusal::NoSuchRoom)?;
+        let version = RoomVersion::of(&head.version)?;
+        Ok(Self { graph: Graph::new(store, room, version), head, nodes: Nodes::new(room), was: Some(was) })
+    }
+
     /// What of `state` decides about `event`.
     ///
     /// # Errors
@@ -165,10 +175,7 @@ pub enum Appended {
 pub async fn append(store: &Store, room: RoomNumber, proposer: &mut dyn Propose) -> Result<Appended, Error> {
     let backoff = Backoff { first: limits::APPEND_RETRY_FIRST, most: limits::APPEND_RETRY_MOST };
     for attempt in 1..=limits::APPEND_ATTEMPTS {
-        let (head, was) = head_of(store, room).await?.ok_or(Refusal::NoSuchRoom)?;
-        let version = RoomVersion::of(&head.version)?;
-        let (graph, nodes) = (Graph::new(store, room, version), Nodes::new(room));
-        let mut view = View { graph, head, nodes, was: Some(was) };
+        let mut view = View::now(store, room).await?;
         let proposal = proposer.propose(&mut view).await?;
         match once(store, view, proposal).await {
             Err(error) if error.is_conflict() => {

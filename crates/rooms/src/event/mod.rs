@@ -32,6 +32,6 @@ pub use build::{Draft, Place, SigningKey, build};
 pub use keys::{KeyRing, NeededKey, VerifyKey};
 pub use pdu::{Pdu, Reference, StateKey};
 pub use receive::{ReceivedPdu, WellFormedPdu};
-pub use redact::{may_redact, redact};
+pub use redact::{may_redact, may_redact_others, redact};
 pub use verify::{Verification, VerifiedPdu};
 pub use version::RoomVersion;

@@ -1,5 +1,7 @@
 //! Redaction: taking content away, and whether one event may take away another's.
 
+use ruma::UserId;
+use ruma::room_version_rules::AuthorizationRules;
 use ruma::state_res::events::{RoomCreateEvent, RoomPowerLevelsEvent, RoomPowerLevelsIntField};
 
 use crate::error::Refusal;
@@ -34,16 +36,25 @@ pub fn may_redact(redaction: &Pdu, target: &Pdu, before: &AuthState) -> Result<(
     if rules.special_case_room_redaction || redaction.sender().server_name() == target.sender().server_name() {
         return Ok(());
     }
+    may_redact_others(redaction.sender(), rules, before)
+}
+
+/// Whether `sender` has the power to redact what others said, given the room's state.
+///
+/// # Errors
+/// [`Refusal::Forbidden`] says what is wrong.
+pub fn may_redact_others(sender: &UserId, rules: &AuthorizationRules, before: &AuthState) -> Result<(), Refusal> {
+    let forbidden = |why: String| Refusal::Forbidden { why };
     let create = before.create().ok_or_else(|| forbidden("the room has no create event".to_owned()))?;
     let creators = RoomCreateEvent::new(create).creators(rules).map_err(forbidden)?;
-    let is_creator = creators.contains(redaction.sender());
+    let is_creator = creators.contains(sender);
     if is_creator && rules.explicitly_privilege_room_creators {
         return Ok(());
     }
     let (level, needed) = match before.get("m.room.power_levels", "") {
         Some(levels) => {
             let levels = RoomPowerLevelsEvent::<&Known>::new(levels);
-            let level = levels.user_power_level(redaction.sender(), rules).map_err(forbidden)?;
+            let level = levels.user_power_level(sender, rules).map_err(forbidden)?;
             (level, levels.get_as_int_or_default(RoomPowerLevelsIntField::Redact, rules).map_err(forbidden)?)
         }
         // Without power levels, who created the room has 100 and everybody else 0.
