@@ -693,3 +693,15 @@ pub const REPORTS: u64 = 10_000;
 
 /// Longest reason of a report, in bytes: a page of text.
 pub const REPORT_REASON_BYTES: usize = 4_096;
+
+/// Lanes in which appends to rooms wait for each other: so many that two busy rooms seldom share one.
+pub const ROOM_LANES: usize = 256;
+
+/// Events of rooms in memory, in bytes: power levels, memberships and last events of 10,000 rooms in use.
+pub const ROOM_CACHE_EVENTS_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Nodes of rooms' states in memory, in bytes: the paths to what appends look up, 4 nodes of 1 KB at most in a large room.
+pub const ROOM_CACHE_NODES_BYTES: u64 = 32 * 1024 * 1024;
+
+/// Each of the lists of rooms' numbers, events' numbers, keys' numbers and auth chains in memory, in bytes.
+pub const ROOM_CACHE_NAMES_BYTES: u64 = 16 * 1024 * 1024;

@@ -9,10 +9,12 @@
 //! [`graph`] keeps events, who follows whom, and where a room stands; [`resolve`] makes one state of several; [`append`] is
 //! the one way into a room; [`act`] is what people do there, [`notice`] what they have seen and not seen, [`read`] what is
 //! asked of rooms; [`timeline`] is the order in which a room is shown; [`rooms`] is the handle that all above this crate
-//! hold; [`number`] has the small numbers that stand for long names; [`error`] what can go wrong.
+//! hold; [`number`] has the small numbers that stand for long names; [`error`] what can go wrong;
+//! [`cache`] what appends remember.
 
 pub mod act;
 pub mod append;
+pub mod cache;
 pub mod error;
 pub mod event;
 pub mod graph;

@@ -9,10 +9,15 @@ use ruma::{OwnedServerName, RoomVersionId, ServerName};
 use serde::{Deserialize, Serialize};
 use storage::table::SIGNING_KEY;
 use storage::{Batch, Key, NoPrevious, Record, Store};
+use tokio::sync::Mutex;
 
+use base::limits;
+
+use crate::cache::Cache;
 use crate::error::Error;
 use crate::event::SigningKey;
 use crate::notice::Notice;
+use crate::number::RoomNumber;
 
 /// When new rooms are encrypted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,6 +65,8 @@ pub struct Rooms {
     options: RoomsOptions,
     key: SigningKey,
     notice: Notice,
+    cache: Cache,
+    lanes: Vec<Mutex<()>>,
 }
 
 impl Rooms {
@@ -70,7 +77,8 @@ impl Rooms {
     pub async fn open(store: Arc<Store>, options: RoomsOptions) -> Result<Arc<Self>, Error> {
         let key = signing_key(&store, &options.server).await?;
         let notice = Notice::new(store.clock().clone());
-        Ok(Arc::new(Self { store, options, key, notice }))
+        let lanes = std::iter::repeat_with(Mutex::default).take(limits::ROOM_LANES).collect();
+        Ok(Arc::new(Self { store, options, key, notice, cache: Cache::default(), lanes }))
     }
 
     /// The store.
@@ -90,6 +98,18 @@ impl Rooms {
 
     pub(crate) fn notice(&self) -> &Notice {
         &self.notice
+    }
+
+    /// What appends remember.
+    pub fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
+    /// The lane of `room`: who appends to a room goes after who came before, so that those of one process do not make each
+    /// other begin anew. Several rooms share a lane.
+    pub(crate) fn lane(&self, room: RoomNumber) -> &Mutex<()> {
+        let lane = usize::try_from(room.0 % self.lanes.len() as u64).unwrap_or_default();
+        &self.lanes[lane]
     }
 
     /// The key with which this server signs.

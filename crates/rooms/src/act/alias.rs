@@ -3,7 +3,8 @@
 
 use ruma::events::{StateEventType, TimelineEventType};
 use ruma::{
-    CanonicalJsonObject, CanonicalJsonValue, OwnedRoomAliasId, OwnedRoomId, OwnedUserId, RoomAliasId, RoomId, UserId,
+    CanonicalJsonObject, CanonicalJsonValue, OwnedRoomAliasId, OwnedRoomId, OwnedUserId, RoomAliasId, RoomId,
+    RoomOrAliasId, UserId,
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -117,6 +118,22 @@ pub(super) async fn move_all(
 }
 
 impl Rooms {
+    /// The room that `room` stands for.
+    ///
+    /// # Errors
+    /// [`Refusal::NoSuchAlias`], [`Refusal::NeedsFederation`] when the alias is of another server; as every read.
+    pub async fn resolve_alias(&self, room: &RoomOrAliasId) -> Result<OwnedRoomId, Error> {
+        let alias = match <&RoomId>::try_from(room) {
+            Ok(id) => return Ok(id.to_owned()),
+            Err(alias) => alias,
+        };
+        match find_alias(self.store(), alias).await? {
+            Some(record) => Ok(record.room_id),
+            None if alias.server_name() == self.server() => Err(Refusal::NoSuchAlias.into()),
+            None => Err(Refusal::NeedsFederation.into()),
+        }
+    }
+
     /// Gives `room` the alias `alias`. Whoever is joined to a room may.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 //! <https://spec.matrix.org/v1.19/client-server-api/#creation>
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use base::limits;
 use ruma::api::client::room::Visibility;
@@ -20,7 +21,7 @@ use crate::act::preset::{Preset, integer, text, topic};
 use crate::act::profile::Profile;
 use crate::act::{directory, say};
 use crate::error::{Error, Refusal};
-use crate::event::{Draft, RoomVersion};
+use crate::event::{Draft, Place, RoomVersion};
 use crate::number::RoomNumber;
 use crate::rooms::{EncryptionPolicy, Rooms};
 
@@ -73,35 +74,58 @@ impl Rooms {
     /// would begin with, [`Refusal::TooLarge`] when that is too much; as every commit.
     pub async fn create(&self, new: &NewRoom) -> Result<OwnedRoomId, Error> {
         let alias = new.request.room_alias_name.as_deref().map(|name| self.local_alias(name)).transpose()?;
-        let beginning = self.beginning(new, alias.as_deref())?;
-        let staging = self.store().stage();
-        let id = self.new_room_id(beginning.version);
-        let made = self.gather(staging.store(), beginning, id).await.map_err(invalid)?;
+        for attempt in 0..limits::APPEND_ATTEMPTS {
+            let beginning = self.beginning(new, alias.as_deref())?;
+            let staging = self.store().stage();
+            let id = self.new_room_id(beginning.version);
+            let made = self.gather(staging.store(), beginning, id, attempt).await.map_err(invalid)?;
+            match self.commit_room(new, alias.as_deref(), made, staging.finish()).await {
+                Err(error) if error.is_conflict() => {}
+                outcome => return outcome,
+            }
+            if let Some(alias) = &alias
+                && alias::find_alias(self.store(), alias).await?.is_some()
+            {
+                return Err(Refusal::AliasTaken.into());
+            }
+        }
+        Err(Error::Busy { attempts: limits::APPEND_ATTEMPTS })
+    }
+
+    async fn commit_room(
+        &self,
+        new: &NewRoom,
+        alias: Option<&RoomAliasId>,
+        made: Made,
+        events: Batch,
+    ) -> Result<OwnedRoomId, Error> {
         let mut batch = Batch::new();
-        if let Some(alias) = &alias {
+        if let Some(alias) = alias {
             alias::put(&mut batch, alias, &AliasRecord::new(alias, made.number, &made.id, &new.creator));
         }
         if new.request.visibility == Visibility::Public {
             directory::put(&mut batch, made.number);
         }
-        batch.absorb(staging.finish());
+        batch.absorb(events);
         match self.store().commit(batch).await {
-            // The room's own names are drawn at random: only the alias can be somebody else's.
-            Err(error) if error.is_conflict() && alias.is_some() => Err(Refusal::AliasTaken.into()),
             Err(storage::Error::TooLarge { .. }) => Err(Refusal::TooLarge.into()),
             other => other.map(|_| made.id).map_err(Error::storage("making a room")),
         }
     }
 
-    /// Gathers a room's first events in `store`, which writes them later.
+    /// Gathers a room's first events in `store`, which writes them later. Where the room is named by its create event, two that
+    /// are alike and of one moment are one room; so each `attempt` is made in a moment of its own.
     pub(super) async fn gather(
         &self,
         store: &Store,
         beginning: Beginning,
         id: Option<OwnedRoomId>,
+        attempt: u32,
     ) -> Result<Made, Error> {
         let Beginning { version, create, rest } = beginning;
-        let (number, created) = say::begin(store, self.signing_key(), version, id, create).await?;
+        let at = store.clock().now().after(Duration::from_millis(attempt.into()));
+        let place = Place { version, room_id: id, prev_events: Vec::new(), auth_events: Vec::new(), at };
+        let (number, created) = say::begin(store, self.signing_key(), place, create).await?;
         for mut draft in rest {
             say::say(store, self.signing_key(), number, &mut draft, None).await?;
         }

@@ -219,3 +219,10 @@ async fn a_room_is_one_commit_so_that_a_crash_leaves_all_of_it_or_nothing() {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn rooms_made_alike_in_one_moment_are_several() {
+    let rooms = rooms().await;
+    let both = tokio::join!(made(&rooms, latest(), json!({})), made(&rooms, latest(), json!({})));
+    assert_ne!(both.0.unwrap(), both.1.unwrap());
+}

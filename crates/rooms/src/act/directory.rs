@@ -63,6 +63,14 @@ pub(super) async fn move_listing(
 }
 
 impl Rooms {
+    /// Whether `room` is listed.
+    ///
+    /// # Errors
+    /// [`Refusal::NoSuchRoom`]; as every read.
+    pub async fn is_listed(&self, room: &RoomId) -> Result<bool, Error> {
+        is_listed(self.store(), self.number_of(room).await?).await
+    }
+
     /// Lists `room` or takes it off the list. Whoever may set the room's canonical alias may, and `admin`s of the server.
     ///
     /// # Errors

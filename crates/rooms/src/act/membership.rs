@@ -6,6 +6,7 @@ use ruma::events::{StateEventType, TimelineEventType};
 use ruma::{CanonicalJsonObject, CanonicalJsonValue, OwnedEventId, OwnedUserId, RoomId};
 
 use crate::act::content::{self, set};
+use crate::act::not_in;
 use crate::act::profile::Profile;
 use crate::act::restricted;
 use crate::act::say::{Speaker, Words};
@@ -129,7 +130,11 @@ impl Rooms {
     /// [`Refusal::Forbidden`] when the rules do not allow it, [`Refusal::GuestsForbidden`], [`Refusal::BadState`] when the
     /// target's membership is none that could be changed so, [`Refusal::NoSuchRoom`]; as every append.
     pub async fn set_membership(&self, room: &RoomId, change: &MembershipChange) -> Result<OwnedEventId, Error> {
-        let number = self.number_of(room).await?;
+        let number = match change.change {
+            Change::Join | Change::Knock => self.number_of(room).await?,
+            // Whether there is such a room is nobody's business who is not in it.
+            _ => self.number_of(room).await.map_err(not_in)?,
+        };
         let mut moving = Moving { rooms: self, change };
         self.say(number, &mut moving, change.sent_as.clone()).await
     }

@@ -12,6 +12,7 @@ mod content;
 mod create;
 mod directory;
 mod encryption;
+mod forget;
 mod membership;
 mod power;
 mod preset;
@@ -21,6 +22,7 @@ mod report;
 mod restricted;
 mod say;
 mod send;
+mod third_party;
 mod upgrade;
 
 #[cfg(test)]
@@ -32,12 +34,13 @@ mod membership_tests;
 #[cfg(test)]
 mod send_tests;
 #[cfg(test)]
+mod third_party_tests;
+#[cfg(test)]
 mod upgrade_tests;
 #[cfg(test)]
 mod verbs_tests;
 
 use ruma::{RoomId, UserId};
-use storage::Store;
 
 use crate::append::{View, memberships};
 use crate::error::{Error, Refusal};
@@ -50,6 +53,7 @@ pub use alias::{AliasRecord, aliases_of, find_alias};
 pub use content::read as read_content;
 pub use create::NewRoom;
 pub use directory::{is_listed, listed};
+pub(crate) use forget::may_forget;
 pub use membership::{Change, MembershipChange};
 pub use profile::Profile;
 pub use report::{Report, Reported};
@@ -62,24 +66,36 @@ impl Rooms {
     /// # Errors
     /// [`Refusal::NoSuchRoom`]; as every read.
     pub async fn number_of(&self, room: &RoomId) -> Result<RoomNumber, Error> {
-        Ok(find_room(self.store(), room).await?.ok_or(Refusal::NoSuchRoom)?)
+        if let Some(number) = self.cache().room(room) {
+            return Ok(number);
+        }
+        let number = find_room(self.store(), room).await?.ok_or(Refusal::NoSuchRoom)?;
+        self.cache().keep_room(room, number);
+        Ok(number)
     }
 
     /// What the room's state has under `keys`.
     async fn entries(&self, room: RoomNumber, keys: &[StateKey]) -> Result<AuthState, Error> {
-        entries(self.store(), room, keys).await
+        let mut view = self.view(room).await?;
+        view.entries(view.head.state, keys).await
+    }
+
+    /// `room` as it stands.
+    async fn view(&self, room: RoomNumber) -> Result<View<'_>, Error> {
+        View::now(self.store(), Some(self.cache()), room).await
     }
 
     /// Refuses who is not joined to `room`.
     async fn require_joined(&self, room: RoomNumber, user: &UserId) -> Result<(), Error> {
         let there = memberships(self.store(), room, &[user]).await?.into_iter().flatten().next();
-        let why = || Refusal::Forbidden { why: "the user is not in the room".to_owned() };
-        there.filter(|there| there.membership == "join").map(drop).ok_or_else(|| why().into())
+        there.filter(|there| there.membership == "join").map(drop).ok_or_else(|| Refusal::NotJoined.into())
     }
 }
 
-/// What the state of `room` has under `keys`.
-async fn entries(store: &Store, room: RoomNumber, keys: &[StateKey]) -> Result<AuthState, Error> {
-    let mut view = View::now(store, room).await?;
-    view.entries(view.head.state, keys).await
+/// What is told of a room that is not known, where only those in it may act.
+fn not_in(error: Error) -> Error {
+    match error {
+        Error::Refused(Refusal::NoSuchRoom) => Refusal::NotJoined.into(),
+        other => other,
+    }
 }

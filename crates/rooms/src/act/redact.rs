@@ -14,7 +14,7 @@ use crate::event::{Draft, may_redact_others};
 use crate::rooms::Rooms;
 
 impl Rooms {
-    /// Redacts `target` of `room`.
+    /// Redacts `target` of `room`; with `own`, only if the sender said it.
     ///
     /// # Errors
     /// [`Refusal::NoSuchEvent`] when the room has no such event, [`Refusal::Forbidden`] when it is somebody else's and the
@@ -25,6 +25,7 @@ impl Rooms {
         sender: &UserId,
         target: &EventId,
         reason: Option<&str>,
+        own: bool,
         sent_as: Option<SentAs>,
     ) -> Result<OwnedEventId, Error> {
         let mut content = CanonicalJsonObject::new();
@@ -44,18 +45,22 @@ impl Rooms {
         {
             return Ok(id);
         }
-        self.say(number, &mut Redacting(draft), sent_as).await
+        self.say(number, &mut Redacting { draft, own }, sent_as).await
     }
 }
 
 /// Says a redaction if its sender may. The authorisation rules let those of one server redact each other; among the users of
 /// this server only power does.
-pub(super) struct Redacting(pub(super) Draft);
+pub(super) struct Redacting {
+    pub(super) draft: Draft,
+    /// Whether power does not count.
+    pub(super) own: bool,
+}
 
 #[async_trait]
 impl Speaker for Redacting {
     async fn words(&mut self, view: &mut View<'_>) -> Result<Words, Error> {
-        let draft = &self.0;
+        let draft = &self.draft;
         let named = draft.redacts.clone().ok_or_else(|| Refusal::malformed("a redaction names an event"))?;
         let number = view.graph.numbers(std::slice::from_ref(&named)).await?.get(&named).copied();
         let number = number.ok_or(Refusal::NoSuchEvent)?;
@@ -64,6 +69,9 @@ impl Speaker for Redacting {
             return Err(Refusal::Forbidden { why: "what creates a room cannot be redacted".to_owned() }.into());
         }
         if target.pdu.sender() != draft.sender {
+            if self.own {
+                return Err(Refusal::Forbidden { why: "it is somebody else's".to_owned() }.into());
+            }
             let state = view.entries(view.head.state, &power::keys()).await?;
             may_redact_others(&draft.sender, &view.graph.version().rules().authorization, &state)?;
         }

@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 use storage::table::REPORT;
 use storage::{Batch, Direction, Key, KeyRange, NoPrevious, Record};
 
-use crate::append::View;
 use crate::error::{Error, Refusal};
 use crate::graph::Graph;
 use crate::rooms::Rooms;
@@ -33,8 +32,6 @@ pub struct Report {
     pub by: OwnedUserId,
     /// Why, in their words; cut to [`limits::REPORT_REASON_BYTES`].
     pub reason: String,
-    /// How offensive, from -100 (most) to 0, as older clients say.
-    pub score: Option<i64>,
     /// When.
     pub at: Timestamp,
 }
@@ -70,23 +67,16 @@ impl Rooms {
     ///
     /// # Errors
     /// [`Refusal::NoSuchEvent`] also for who is not in the room, so that nobody learns what there is; as every commit.
-    pub async fn report_event(
-        &self,
-        room: &RoomId,
-        event: &EventId,
-        by: &UserId,
-        reason: &str,
-        score: Option<i64>,
-    ) -> Result<(), Error> {
+    pub async fn report_event(&self, room: &RoomId, event: &EventId, by: &UserId, reason: &str) -> Result<(), Error> {
         let number = self.number_of(room).await.map_err(|_| Refusal::NoSuchEvent)?;
         self.require_joined(number, by).await.map_err(|_| Refusal::NoSuchEvent)?;
-        let view = View::now(self.store(), number).await?;
+        let view = self.view(number).await?;
         let graph: Graph<'_> = view.graph;
         let event = event.to_owned();
         let known = graph.numbers(std::slice::from_ref(&event)).await?.get(&event).copied();
         let known = graph.facts(known.as_slice()).await?.into_iter().next().flatten();
         known.ok_or(Refusal::NoSuchEvent)?;
-        self.report(Reported::Event(room.to_owned(), event), by, reason, score).await
+        self.report(Reported::Event(room.to_owned(), event), by, reason).await
     }
 
     /// Reports a room.
@@ -95,7 +85,7 @@ impl Rooms {
     /// [`Refusal::NoSuchRoom`]; as every commit.
     pub async fn report_room(&self, room: &RoomId, by: &UserId, reason: &str) -> Result<(), Error> {
         self.number_of(room).await?;
-        self.report(Reported::Room(room.to_owned()), by, reason, None).await
+        self.report(Reported::Room(room.to_owned()), by, reason).await
     }
 
     /// Reports somebody. Whether there is an account is not told.
@@ -103,7 +93,7 @@ impl Rooms {
     /// # Errors
     /// As every commit.
     pub async fn report_user(&self, user: &UserId, by: &UserId, reason: &str) -> Result<(), Error> {
-        self.report(Reported::User(user.to_owned()), by, reason, None).await
+        self.report(Reported::User(user.to_owned()), by, reason).await
     }
 
     /// The latest reports, latest first, at most `limit`.
@@ -118,12 +108,12 @@ impl Rooms {
         rows.iter().map(|row| read(&row.value)).collect()
     }
 
-    async fn report(&self, what: Reported, by: &UserId, reason: &str, score: Option<i64>) -> Result<(), Error> {
+    async fn report(&self, what: Reported, by: &UserId, reason: &str) -> Result<(), Error> {
         let store = self.store();
         let at = store.clock().now();
         let end = reason.floor_char_boundary(limits::REPORT_REASON_BYTES);
         let reason = reason.get(..end).unwrap_or_default().to_owned();
-        let report = Report { what, by: by.to_owned(), reason, score, at };
+        let report = Report { what, by: by.to_owned(), reason, at };
         for _ in 0..limits::APPEND_ATTEMPTS {
             let count =
                 store.get_record::<CountRecord>(&count_key()).await.map_err(Error::storage("counting reports"))?;

@@ -7,7 +7,7 @@ use ruma::{CanonicalJsonValue, OwnedEventId};
 use storage::Store;
 
 use crate::act::power::Powers;
-use crate::append::{Appended, Kept, Proposal, Propose, SentAs, View, append};
+use crate::append::{Appended, Kept, Proposal, Propose, SentAs, View, append, append_with};
 use crate::error::{Error, Refusal};
 use crate::event::{
     AuthState, AuthorisedPdu, Draft, Known, Place, RoomVersion, SigningKey, authorise_own, build, draft_state_keys,
@@ -110,11 +110,9 @@ fn leans_on(version: &RoomVersion, state: &AuthState) -> Result<Vec<crate::event
 pub(super) async fn begin(
     store: &Store,
     key: &SigningKey,
-    version: &'static RoomVersion,
-    room_id: Option<ruma::OwnedRoomId>,
+    place: Place,
     draft: Draft,
 ) -> Result<(RoomNumber, AuthorisedPdu), Error> {
-    let place = Place { version, room_id, prev_events: Vec::new(), auth_events: Vec::new(), at: store.clock().now() };
     let event = build(draft, place, key, store.random())?;
     let created = authorise_own(event, &AuthState::default())?;
     let room = crate::append::make_room(store, created.clone(), None).await?;
@@ -145,6 +143,10 @@ impl Rooms {
         speaker: &mut dyn Speaker,
         sent_as: Option<SentAs>,
     ) -> Result<OwnedEventId, Error> {
-        say(self.store(), self.signing_key(), room, speaker, sent_as).await
+        let mut saying = Saying { key: self.signing_key(), speaker, sent_as };
+        let _lane = self.lane(room).lock().await;
+        match append_with(self.store(), Some(self.cache()), room, &mut saying).await? {
+            Appended::Now { id, .. } | Appended::Before { id } => Ok(id),
+        }
     }
 }

@@ -5,11 +5,11 @@ use async_trait::async_trait;
 use ruma::events::TimelineEventType;
 use ruma::{CanonicalJsonObject, CanonicalJsonValue, EventId, OwnedEventId, OwnedUserId, RoomId};
 
-use crate::act::content;
 use crate::act::membership::Change;
 use crate::act::redact::Redacting;
 use crate::act::say::{Speaker, Words};
 use crate::act::{MembershipChange, Profile};
+use crate::act::{content, not_in};
 use crate::append::{SentAs, View};
 use crate::error::{Error, Refusal};
 use crate::event::{Draft, StateKey};
@@ -38,7 +38,8 @@ impl Rooms {
     /// [`Refusal::Forbidden`] when the sender may not, [`Refusal::Malformed`] and [`Refusal::TooLarge`] when the content is
     /// not what it must be, [`Refusal::NoSuchRoom`], [`Refusal::EncryptionRequired`]; as every append.
     pub async fn send(&self, room: &RoomId, saying: Saying) -> Result<OwnedEventId, Error> {
-        let number = self.number_of(room).await?;
+        // Whether there is such a room is nobody's business who is not in it.
+        let number = self.number_of(room).await.map_err(not_in)?;
         if let Some(sent_as) = &saying.sent_as
             && let Some(id) = sent_as.event(self.store()).await?
         {
@@ -52,7 +53,7 @@ impl Rooms {
         let redacts = redacted(&kind, &content);
         let draft = Draft { sender, kind, state_key, content, redacts };
         if draft.kind == TimelineEventType::RoomRedaction && draft.state_key.is_none() {
-            return self.say(number, &mut Redacting(draft), sent_as).await;
+            return self.say(number, &mut Redacting { draft, own: false }, sent_as).await;
         }
         self.say(number, &mut Once { rooms: self, draft }, sent_as).await
     }

@@ -12,7 +12,6 @@ use crate::act::create::{Beginning, Made, guard_tombstone, state};
 use crate::act::preset::{integer, text};
 use crate::act::profile::Profile;
 use crate::act::{alias, directory, membership, say};
-use crate::append::View;
 use crate::error::{Error, Refusal};
 use crate::event::{AuthState, RoomVersion, StateKey};
 use crate::number::RoomNumber;
@@ -61,10 +60,10 @@ impl Rooms {
         let version = RoomVersion::of(&upgrade.version)?;
         let number = self.number_of(room).await?;
         self.require_joined(number, &upgrade.sender).await?;
-        for _ in 0..limits::APPEND_ATTEMPTS {
+        for attempt in 0..limits::APPEND_ATTEMPTS {
             let staging = self.store().stage();
             let old = Old { number, id: room, state: self.carried(number).await? };
-            let made = self.replace(&staging, &old, version, upgrade).await?;
+            let made = self.replace(&staging, &old, version, upgrade, attempt).await?;
             let mut batch = staging.finish();
             let mut others = Batch::new();
             alias::move_all(self.store(), &mut others, number, (made.number, &made.id)).await?;
@@ -81,7 +80,7 @@ impl Rooms {
     async fn carried(&self, room: RoomNumber) -> Result<AuthState, Error> {
         let kinds = CARRIED.into_iter().chain([StateEventType::RoomCreate, StateEventType::RoomPowerLevels]);
         let keys: Vec<StateKey> = kinds.map(|kind| StateKey::new(kind, "")).collect();
-        let mut view = View::now(self.store(), room).await?;
+        let mut view = self.view(room).await?;
         view.entries(view.head.state, &keys).await
     }
 
@@ -92,13 +91,14 @@ impl Rooms {
         old: &Old<'_>,
         version: &'static RoomVersion,
         upgrade: &Upgrade,
+        attempt: u32,
     ) -> Result<Made, Error> {
         let store = staging.store();
         let made = match self.new_room_id(version) {
             // The new room's id is known, so that the old room's last event can be named in it.
             Some(id) => {
                 let last = say::say(store, self.signing_key(), old.number, &mut tombstone(upgrade, &id), None).await?;
-                self.gather(store, beginning(old, version, upgrade, Some(&last))?, Some(id)).await?
+                self.gather(store, beginning(old, version, upgrade, Some(&last))?, Some(id), attempt).await?
             }
             None => {
                 // Asked before anything is made, because who may not end the room is told so.
@@ -107,7 +107,7 @@ impl Rooms {
                     let why = "upgrading a room takes the power to end it".to_owned();
                     return Err(Refusal::Forbidden { why }.into());
                 }
-                let made = self.gather(store, beginning(old, version, upgrade, None)?, None).await?;
+                let made = self.gather(store, beginning(old, version, upgrade, None)?, None, attempt).await?;
                 say::say(store, self.signing_key(), old.number, &mut tombstone(upgrade, &made.id), None).await?;
                 made
             }

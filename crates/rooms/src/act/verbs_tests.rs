@@ -17,8 +17,9 @@ async fn own_words_are_taken_back_by_anybody_and_those_of_others_by_power() {
             change(&rooms, &room, id, id, Change::Join).await.unwrap();
         }
         let said = send(&rooms, &room, BOB, "m.room.message", None, json!({ "body": "oh" })).await.unwrap();
-        let by =
-            async |sender: &str, target: &EventId| rooms.redact(&room, user(sender), target, Some("no"), None).await;
+        let by = async |sender: &str, target: &EventId| {
+            rooms.redact(&room, user(sender), target, Some("no"), false, None).await
+        };
         let what = format!("version {}", version.id());
         assert_eq!(code(by(CAROL, &said).await), "M_FORBIDDEN", "{what}");
         by(BOB, &said).await.unwrap();
@@ -126,17 +127,55 @@ async fn reports_are_kept_in_order_and_cut_and_nobody_learns_of_events_they_cann
     let rooms = rooms().await;
     let room = public(&rooms).await;
     let said = send(&rooms, &room, ALICE, "m.room.message", None, json!({ "body": "boo" })).await.unwrap();
-    assert_eq!(code(rooms.report_event(&room, &said, user(BOB), "", None).await), "M_NOT_FOUND");
+    assert_eq!(code(rooms.report_event(&room, &said, user(BOB), "").await), "M_NOT_FOUND");
     change(&rooms, &room, BOB, BOB, Change::Join).await.unwrap();
-    rooms.report_event(&room, &said, user(BOB), "rude", Some(-100)).await.unwrap();
+    rooms.report_event(&room, &said, user(BOB), "rude").await.unwrap();
     rooms.store().clock().jump(1_000);
     rooms.report_user(user(ALICE), user(BOB), &"ä".repeat(limits::REPORT_REASON_BYTES)).await.unwrap();
     let reports = rooms.reports(10).await.unwrap();
     assert_eq!(reports.len(), 2);
     assert_eq!(reports[0].what, Reported::User(user(ALICE).to_owned()));
     assert_eq!(reports[0].reason.len(), limits::REPORT_REASON_BYTES);
-    assert_eq!((reports[1].what.clone(), reports[1].score), (Reported::Event(room.clone(), said), Some(-100)));
+    assert_eq!(reports[1].what, Reported::Event(room.clone(), said));
     let never = "$0000000000000000000000000000000000000000000";
-    assert_eq!(code(rooms.report_event(&room, never.try_into().unwrap(), user(BOB), "", None).await), "M_NOT_FOUND");
+    assert_eq!(code(rooms.report_event(&room, never.try_into().unwrap(), user(BOB), "").await), "M_NOT_FOUND");
     assert_eq!(code(rooms.report_room("!x:one".try_into().unwrap(), user(BOB), "").await), "M_NOT_FOUND");
+}
+
+#[tokio::test]
+async fn a_forgotten_room_is_none_of_the_users_until_they_are_invited_again() {
+    let rooms = rooms().await;
+    let room = public(&rooms).await;
+    let mine = async || {
+        let there = crate::append::rooms_of_user(rooms.store(), user(BOB)).await.unwrap();
+        there.into_iter().map(|there| there.membership).collect::<Vec<_>>()
+    };
+    rooms.forget(&room, user(BOB)).await.unwrap();
+    change(&rooms, &room, BOB, BOB, Change::Join).await.unwrap();
+    assert_eq!(code(rooms.forget(&room, user(BOB)).await), "M_UNKNOWN");
+    change(&rooms, &room, BOB, BOB, Change::Leave).await.unwrap();
+    assert_eq!(mine().await, ["leave"]);
+    rooms.forget(&room, user(BOB)).await.unwrap();
+    rooms.forget(&room, user(BOB)).await.unwrap();
+    assert!(mine().await.is_empty());
+    change(&rooms, &room, ALICE, BOB, Change::Ban).await.unwrap();
+    change(&rooms, &room, ALICE, BOB, Change::Unban).await.unwrap();
+    assert!(mine().await.is_empty(), "it stays forgotten whatever others do");
+    change(&rooms, &room, ALICE, BOB, Change::Invite).await.unwrap();
+    assert_eq!(mine().await, ["invite"]);
+    change(&rooms, &room, BOB, BOB, Change::Join).await.unwrap();
+    assert_eq!(mine().await, ["join"]);
+}
+
+#[tokio::test]
+async fn who_may_not_act_takes_back_their_own_words_only() {
+    let rooms = rooms().await;
+    let room = public(&rooms).await;
+    change(&rooms, &room, BOB, BOB, Change::Join).await.unwrap();
+    let [hers, his] =
+        [ALICE, BOB].map(|sender| send(&rooms, &room, sender, "m.room.message", None, json!({ "body": "b" })));
+    let (hers, his) = (hers.await.unwrap(), his.await.unwrap());
+    let by_alice = async |target: &EventId| rooms.redact(&room, user(ALICE), target, None, true, None).await;
+    assert_eq!(code(by_alice(&his).await), "M_FORBIDDEN");
+    by_alice(&hers).await.unwrap();
 }

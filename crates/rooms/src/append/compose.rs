@@ -41,6 +41,11 @@ pub(super) struct Composed {
     pub(super) batch: Batch,
     pub(super) number: EventNumber,
     pub(super) stamp: Option<Stamp>,
+    pub(super) pending: Pending,
+    pub(super) nodes: Nodes,
+    /// The states whose new nodes the batch stores.
+    pub(super) roots: BTreeSet<StateRoot>,
+    pub(super) rewritten: u32,
 }
 
 pub(super) async fn compose(view: View<'_>, proposal: &Proposal) -> Result<Composed, Error> {
@@ -50,7 +55,7 @@ pub(super) async fn compose(view: View<'_>, proposal: &Proposal) -> Result<Compo
     let Pending { number, facts, chain, .. } = &pending;
 
     let graph = graph.with(&pending);
-    head.extremities = graph.extremities_after(&old.extremities, *number, facts).await?;
+    head.extremities = graph.extremities_after(&old.extremities, *number, facts, *number >= old.next_event).await?;
     if head.extremities != old.extremities {
         head.state = state_after(&graph, &mut nodes, &head.extremities).await?;
     }
@@ -59,16 +64,19 @@ pub(super) async fn compose(view: View<'_>, proposal: &Proposal) -> Result<Compo
     let mut relations = Relations::default();
     if let Some(target) = named.target {
         let redaction = Redaction { target, before: proposal.before, state: head.state };
-        changed.extend(redaction::put(&mut batch, &graph, &mut nodes, &mut relations, &pending, &redaction).await?);
+        let taken = redaction::put(&mut batch, &graph, &mut nodes, &mut relations, &pending, &redaction).await?;
+        if taken.state {
+            head.rewritten = head.rewritten.wrapping_add(1);
+        }
+        changed.extend(taken.changed);
     }
     card::put_changes(&mut batch, &graph, &pending, &changed, &moved).await?;
 
     let Place::InGraph { before, after } = facts.place else {
         return Err(Error::damaged("an event was to be appended outside the graph"));
     };
-    for state in BTreeSet::from([before, after, head.state]) {
-        put_new_nodes(&mut batch, &nodes, state);
-    }
+    let roots = BTreeSet::from([before, after, head.state]);
+    roots.iter().for_each(|root| put_new_nodes(&mut batch, &nodes, *root));
     put_event(&mut batch, room, *number, facts, pending.pdu.json());
     if let Some(chain) = chain {
         put_chain(&mut batch, room, *number, &facts.auth, chain);
@@ -90,7 +98,8 @@ pub(super) async fn compose(view: View<'_>, proposal: &Proposal) -> Result<Compo
         jump::put(&mut batch, room, pending.pdu.origin_server_ts().get().into(), stamp);
     }
     relations.put(&mut batch, room, stamp);
-    Ok(Composed { number: *number, batch, stamp })
+    let (number, rewritten) = (*number, head.rewritten);
+    Ok(Composed { number, batch, stamp, pending, nodes, roots, rewritten })
 }
 
 /// Gives the event its numbers and its place in the graph.

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use storage::table::{ROOM_MEMBER, USER_ROOM};
 use storage::{Batch, Direction, Key, KeyRange, NoPrevious, Record, Store};
 
+use crate::act::may_forget;
 use crate::append::changes::Changed;
 use crate::error::Error;
 use crate::graph::Graph;
@@ -69,6 +70,10 @@ pub(crate) fn user_digest(user: &UserId) -> [u8; 32] {
     Sha256::digest(user.as_str()).into()
 }
 
+fn user_key(user: [u8; 32], room: RoomNumber) -> Key {
+    Key::of(USER_ROOM, &(user, room))
+}
+
 fn member_key(room: RoomNumber, user: [u8; 32]) -> Key {
     Key::of(ROOM_MEMBER, &(room, user))
 }
@@ -118,6 +123,31 @@ async fn read(store: &Store, mut range: KeyRange) -> Result<Vec<Membership>, Err
     }
 }
 
+/// What makes `user` forget `room`, which they left: it is none of their rooms any more, and as if they had never been in
+/// it. `None` when there is nothing to forget.
+///
+/// # Errors
+/// [`Refusal::StillThere`](crate::Refusal::StillThere); as every read.
+pub(crate) async fn forget_membership(store: &Store, room: RoomNumber, user: &UserId) -> Result<Option<Batch>, Error> {
+    let digest = user_digest(user);
+    let keys = [member_key(room, digest), user_key(digest, room)];
+    let rows = store.engine().get_many(&keys).await.map_err(Error::storage("reading a membership"))?;
+    let [Some(member), Some(_)] = rows.as_slice() else { return Ok(None) };
+    let membership = decode(&member.value)?;
+    may_forget(&membership.membership)?;
+    let mut batch = Batch::new();
+    batch.require_unchanged(&keys[0], member.version);
+    batch.put_record(&keys[0], &Membership { left: None, ..membership });
+    batch.delete(&keys[1]);
+    Ok(Some(batch))
+}
+
+/// Whether a user who left `room` has forgotten it.
+async fn forgotten(store: &Store, room: RoomNumber, user: [u8; 32]) -> Result<bool, Error> {
+    let row = store.get(&user_key(user, room)).await.map_err(Error::storage("reading a membership"))?;
+    Ok(row.is_none())
+}
+
 /// How one user's membership changed.
 #[derive(Clone, Debug)]
 pub(crate) struct Moved {
@@ -144,7 +174,7 @@ pub(super) async fn put_changes(
     let mut moved = Vec::with_capacity(of_members.len());
     for ((user, change), before) in of_members.into_iter().zip(before) {
         let (room, digest) = (graph.room(), user_digest(&user));
-        let keys = [member_key(room, digest), Key::of(USER_ROOM, &(digest, room))];
+        let keys = [member_key(room, digest), user_key(digest, room)];
         let mut is = None;
         match &change.event {
             None => keys.iter().for_each(|key| batch.delete(key)),
@@ -157,7 +187,13 @@ pub(super) async fn put_changes(
                 }
                 let membership = content.membership;
                 let record = Membership { room, user: user.clone(), membership, event: *event, left };
-                keys.iter().for_each(|key| batch.put_record(key, &record));
+                batch.put_record(&keys[0], &record);
+                // Who has forgotten a room that they left is not told when they are shut out of it, or let in again.
+                let was_gone = before.as_ref().is_some_and(|before| may_forget(&before.membership).is_ok());
+                let stays = was_gone && may_forget(&record.membership).is_ok();
+                if !stays || !forgotten(graph.store(), room, digest).await? {
+                    batch.put_record(&keys[1], &record);
+                }
                 is = Some(record.membership);
             }
         }

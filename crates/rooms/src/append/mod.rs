@@ -21,12 +21,15 @@ pub(crate) mod fixture;
 #[cfg(test)]
 mod tests;
 
+use std::pin::Pin;
+
 use async_trait::async_trait;
 use base::backoff::Backoff;
 use base::{Position, limits};
 use ruma::OwnedEventId;
 use storage::{Kind, Store, Version};
 
+use crate::cache::Cache;
 use crate::error::{Error, Refusal};
 use crate::event::{
     AuthState, AuthorisedPdu, Known, Pdu, Reference, RejectedPdu, RoomVersion, Standing, StateKey, auth_state_keys,
@@ -38,11 +41,13 @@ use crate::state::{Nodes, StateRoot, load};
 pub(crate) use changes::Changed;
 pub use compose::LogRecord;
 pub use member::{Membership, MembershipV1, members, memberships, rooms_of_user};
-pub(crate) use member::{Moved, user_digest};
+pub(crate) use member::{Moved, forget_membership, user_digest};
 pub use sent::SentAs;
 
 /// Log entries of this kind say that an event was accepted into a room; their payload is a [`LogRecord`].
 pub const EVENT_ACCEPTED: Kind = Kind(32);
+
+type Composing<'a> = Pin<Box<dyn Future<Output = Result<compose::Composed, Error>> + Send + 'a>>;
 
 /// An event that was judged.
 #[derive(Clone, Debug)]
@@ -104,10 +109,11 @@ impl<'a> View<'a> {
     ///
     /// # Errors
     /// [`Refusal::NoSuchRoom`]; as every read.
-    pub(crate) async fn now(store: &'a Store, room: RoomNumber) -> Result<Self, Error> {
+    pub(crate) async fn now(store: &'a Store, cache: Option<&'a Cache>, room: RoomNumber) -> Result<Self, Error> {
         let (head, was) = head_of(store, room).await?.ok_or(Refusal::NoSuchRoom)?;
-        let version = RoomVersion::of(&head.version)?;
-        Ok(Self { graph: Graph::new(store, room, version), head, nodes: Nodes::new(room), was: Some(was) })
+        let graph = Graph::new(store, room, RoomVersion::of(&head.version)?).remembering(cache, &head);
+        let nodes = cache.map_or_else(|| Nodes::new(room), |cache| Nodes::with_cache(room, cache));
+        Ok(Self { graph, head, nodes, was: Some(was) })
     }
 
     /// What of `state` decides about `event`.
@@ -173,11 +179,21 @@ pub enum Appended {
 /// # Errors
 /// What the proposer says; [`Refusal::NoSuchRoom`]; [`Error::Busy`] when others were faster too often; as every commit.
 pub async fn append(store: &Store, room: RoomNumber, proposer: &mut dyn Propose) -> Result<Appended, Error> {
+    append_with(store, None, room, proposer).await
+}
+
+/// As [`append`], reading what it can from `cache`, which must be of this very store.
+pub(crate) async fn append_with(
+    store: &Store,
+    cache: Option<&Cache>,
+    room: RoomNumber,
+    proposer: &mut dyn Propose,
+) -> Result<Appended, Error> {
     let backoff = Backoff { first: limits::APPEND_RETRY_FIRST, most: limits::APPEND_RETRY_MOST };
     for attempt in 1..=limits::APPEND_ATTEMPTS {
-        let mut view = View::now(store, room).await?;
+        let mut view = View::now(store, cache, room).await?;
         let proposal = proposer.propose(&mut view).await?;
-        match once(store, view, proposal).await {
+        match once(store, cache, view, proposal).await {
             Err(error) if error.is_conflict() => {
                 tracing::debug!(attempt, "another append to the room was faster");
                 store.clock().sleep(backoff.wait(attempt, store.random())).await;
@@ -206,14 +222,15 @@ pub async fn make_room(store: &Store, create: AuthorisedPdu, sent_as: Option<Sen
         extremities: Vec::new(),
         state: StateRoot::EMPTY,
         completeness: Completeness::Complete,
+        rewritten: 0,
     };
     let (graph, nodes) = (Graph::new(store, room, pdu.version()), Nodes::new(room));
     let view = View { graph, head, nodes, was: None };
     let proposal = Proposal { event: Kept::Authorised(create), before: StateRoot::EMPTY, sent_as };
-    once(store, view, proposal).await.map(|_| room)
+    once(store, None, view, proposal).await.map(|_| room)
 }
 
-async fn once(store: &Store, view: View<'_>, proposal: Proposal) -> Result<Appended, Error> {
+async fn once(store: &Store, cache: Option<&Cache>, view: View<'_>, proposal: Proposal) -> Result<Appended, Error> {
     if let Some(sent_as) = &proposal.sent_as
         && let Some(id) = sent_as.event(store).await?
     {
@@ -229,8 +246,15 @@ async fn once(store: &Store, view: View<'_>, proposal: Proposal) -> Result<Appen
     {
         return Ok(Appended::Before { id });
     }
-    let composed = compose::compose(view, &proposal).await?;
+    let room = view.graph.room();
+    // Boxed, because what it holds while it reads is large.
+    let composed: Composing<'_> = Box::pin(compose::compose(view, &proposal));
+    let composed = composed.await?;
     let (number, stamp) = (composed.number, composed.stamp);
     let committed = store.commit(composed.batch).await.map_err(Error::storage("appending an event"))?;
+    if let Some(cache) = cache {
+        let roots: Vec<StateRoot> = composed.roots.into_iter().collect();
+        cache.keep_appended(room, composed.rewritten, composed.pending, &composed.nodes, &roots);
+    }
     Ok(Appended::Now { id, number, position: stamp.and_then(|stamp| committed.position(stamp)) })
 }

@@ -31,8 +31,16 @@ fn waiting_key(room: RoomNumber, target: EventNumber, redaction: EventNumber) ->
     Key::of(RELATION, &(room, REDACTS, target, redaction))
 }
 
-/// Applies the redaction that `pending` is, or notes it for when its target comes. Returns what it changes of the room's
-/// state for those who follow that.
+/// What a redaction took away.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    /// Whether it was a state event.
+    pub(super) state: bool,
+    /// What changed of the room's state now, for those who follow that.
+    pub(super) changed: Option<Changed>,
+}
+
+/// Applies the redaction that `pending` is, or notes it for when its target comes.
 pub(super) async fn put(
     batch: &mut Batch,
     graph: &Graph<'_>,
@@ -40,18 +48,18 @@ pub(super) async fn put(
     relations: &mut Relations,
     pending: &Pending,
     redaction: &Redaction,
-) -> Result<Option<Changed>, Error> {
+) -> Result<Taken, Error> {
     let (room, target) = (graph.room(), redaction.target);
     let stored = graph.stored(&[target]).await?.into_iter().next().flatten();
     if stored.as_ref().is_none_or(|stored| stored.facts.place == Place::Outlier) {
         batch.put(&waiting_key(room, target, pending.number), Vec::new());
     }
-    let Some(stored) = stored.filter(|stored| stored.facts.redacted_by.is_none()) else { return Ok(None) };
+    let Some(stored) = stored.filter(|stored| stored.facts.redacted_by.is_none()) else { return Ok(Taken::default()) };
     let Stored { facts, json, .. } = &stored;
     let pdu = Pdu::read(graph.version(), facts.id.clone(), json.clone());
     let pdu = pdu.map_err(|error| Error::damaged(format!("a stored event: {error}")))?;
     if may_redact(&pending.pdu, &pdu, &deciding(graph, nodes, redaction.before).await?).is_err() {
-        return Ok(None);
+        return Ok(Taken::default());
     }
     let pruned = redact(&pdu)?;
     let mut facts = facts.clone();
@@ -61,10 +69,11 @@ pub(super) async fn put(
         relations.remove(batch, graph, &stored, &pdu).await?;
         words::remove(batch, room, &pdu, target);
     }
-    let (Some(key), Some(number)) = (pdu.filed_under(), facts.files) else { return Ok(None) };
+    let (Some(key), Some(number)) = (pdu.filed_under(), facts.files) else { return Ok(Taken::default()) };
     let filed = load(graph.store(), nodes, |nodes| nodes.lookup(redaction.state, &[number])).await?;
     let event = Some((target, Known { pdu: pruned, standing: facts.standing }));
-    Ok(filed.contains(&Some(target)).then_some(Changed { key, number, event }))
+    let changed = filed.contains(&Some(target)).then_some(Changed { key, number, event });
+    Ok(Taken { state: true, changed })
 }
 
 /// What of an event is left that came after a redaction of it, and by which; `None` when none of those that came may.

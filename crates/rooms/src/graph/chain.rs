@@ -131,6 +131,11 @@ impl StoredChain {
         }
     }
 
+    /// About how much memory it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        48 + self.beyond.capacity()
+    }
+
     /// The event whose chain is needed to know this one.
     pub fn base(&self) -> Option<EventNumber> {
         self.base

@@ -34,6 +34,7 @@ pub(crate) async fn begin(store: &Store, room: &Room) -> Head {
         extremities: Vec::new(),
         state: StateRoot::EMPTY,
         completeness: Completeness::Complete,
+        rewritten: 0,
     };
     put_room(&mut batch, &room_id, ROOM);
     put_head(&mut batch, ROOM, &head, None);
@@ -98,7 +99,7 @@ pub(crate) async fn addition(
         sent: None,
         redacted_by: None,
     };
-    head.extremities = graph.extremities_after(&head.extremities, number, &facts).await.unwrap();
+    head.extremities = graph.extremities_after(&head.extremities, number, &facts, false).await.unwrap();
     put_event(&mut batch, ROOM, number, &facts, pdu.json());
     put_head(&mut batch, ROOM, &head, Some(was));
     Addition { batch, number, after: head.state }

@@ -1,12 +1,14 @@
-//! The graph's rows from the store. Nothing here is remembered between calls.
+//! The graph's rows from the store, or from the cache, where the graph was given one.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use base::limits;
 use bytes::Bytes;
 use ruma::{EventId, OwnedEventId, RoomId};
 use storage::{Direction, Key, KeyRange, Record, Store, Version};
 
+use crate::cache::{Cache, Remembered};
 use crate::error::Error;
 use crate::event::{Known, Pdu, RoomVersion, StateKey};
 use crate::graph::chain::{AuthChain, StoredChain};
@@ -94,12 +96,20 @@ pub struct Graph<'a> {
     room: RoomNumber,
     version: &'static RoomVersion,
     pending: Option<&'a Pending>,
+    /// With the head's `rewritten`, by which events are kept.
+    cache: Option<(&'a Cache, u32)>,
 }
 
 impl<'a> Graph<'a> {
     /// The graph of `room`, whose version its head tells.
     pub fn new(store: &'a Store, room: RoomNumber, version: &'static RoomVersion) -> Self {
-        Self { store, room, version, pending: None }
+        Self { store, room, version, pending: None, cache: None }
+    }
+
+    /// The graph with what `cache` has of it, as `head` allows.
+    #[must_use]
+    pub(crate) fn remembering(self, cache: Option<&'a Cache>, head: &Head) -> Self {
+        Self { cache: cache.map(|cache| (cache, head.rewritten)), ..self }
     }
 
     /// The graph with `pending` as if it were there.
@@ -128,10 +138,24 @@ impl<'a> Graph<'a> {
     /// # Errors
     /// As every read.
     pub async fn numbers(&self, ids: &[OwnedEventId]) -> Result<BTreeMap<OwnedEventId, EventNumber>, Error> {
+        let mut known = BTreeMap::new();
+        let mut others = Vec::new();
+        for id in ids {
+            match self.cache.and_then(|(cache, _)| cache.number(self.room, id)) {
+                Some(number) => drop(known.insert(id.clone(), number)),
+                None => others.push(id.clone()),
+            }
+        }
         let found: Vec<Option<NumberRecord>> =
-            self.records(ids, |room, id| number_key(room, id), "an event's number").await?;
-        let known = ids.iter().zip(found);
-        let mut known: BTreeMap<_, _> = known.filter_map(|(id, record)| Some((id.clone(), record?.0))).collect();
+            self.records(&others, |room, id| number_key(room, id), "an event's number").await?;
+        for (id, record) in others.into_iter().zip(found) {
+            if let Some(NumberRecord(number)) = record {
+                if let Some((cache, _)) = self.cache {
+                    cache.keep_number(self.room, &id, number);
+                }
+                known.insert(id, number);
+            }
+        }
         if let Some(pending) = self.pending.filter(|pending| ids.contains(&pending.facts.id)) {
             known.insert(pending.facts.id.clone(), pending.number);
         }
@@ -143,7 +167,17 @@ impl<'a> Graph<'a> {
     /// # Errors
     /// As every read.
     pub async fn key_numbers(&self, keys: &[StateKey]) -> Result<Vec<Option<KeyNumber>>, Error> {
-        let mut numbers = key_numbers(self.store, self.room, keys).await?;
+        let mut numbers: Vec<Option<KeyNumber>> =
+            keys.iter().map(|key| self.cache.and_then(|(cache, _)| cache.key(self.room, key))).collect();
+        let others = numbers.iter_mut().zip(keys).filter(|(number, _)| number.is_none());
+        let (slots, others): (Vec<_>, Vec<StateKey>) = others.map(|(slot, key)| (slot, key.clone())).unzip();
+        let found = key_numbers(self.store, self.room, &others).await?;
+        for ((slot, key), number) in slots.into_iter().zip(&others).zip(found) {
+            *slot = number;
+            if let (Some((cache, _)), Some(number)) = (self.cache, number) {
+                cache.keep_key(self.room, key, number);
+            }
+        }
         if let Some((key, number)) = self.pending.and_then(|pending| pending.key.as_ref()) {
             numbers.iter_mut().zip(keys).filter(|(_, asked)| *asked == key).for_each(|(slot, _)| *slot = Some(*number));
         }
@@ -181,7 +215,12 @@ impl<'a> Graph<'a> {
     /// # Errors
     /// As every read.
     pub async fn facts(&self, events: &[EventNumber]) -> Result<Vec<Option<EventFacts>>, Error> {
-        let mut facts = self.records(events, |room, event| facts_key(room, *event), "an event's facts").await?;
+        let mut facts: Vec<Option<EventFacts>> =
+            events.iter().map(|event| self.remembered(*event).map(|event| event.facts.clone())).collect();
+        let others: Vec<EventNumber> =
+            events.iter().zip(&facts).filter(|(_, facts)| facts.is_none()).map(|(event, _)| *event).collect();
+        let found = self.records(&others, |room, event| facts_key(room, *event), "an event's facts").await?;
+        facts.iter_mut().filter(|facts| facts.is_none()).zip(found).for_each(|(slot, found)| *slot = found);
         if let Some(pending) = self.pending {
             let slots = facts.iter_mut().zip(events).filter(|(_, event)| **event == pending.number);
             slots.for_each(|(slot, _)| *slot = Some(pending.facts.clone()));
@@ -194,26 +233,33 @@ impl<'a> Graph<'a> {
     /// # Errors
     /// As every read; [`Error::Damaged`] when the JSON is not that of an event.
     pub async fn events(&self, events: &[EventNumber]) -> Result<Vec<Option<Known>>, Error> {
-        let facts = self.facts(events).await?;
-        let keys: Vec<Key> = events.iter().map(|event| json_key(self.room, *event)).collect();
-        let rows = self.store.engine().get_many(&keys).await.map_err(Error::storage("reading events"))?;
-        let mut known = Vec::with_capacity(events.len());
-        for ((event, facts), row) in events.iter().zip(facts).zip(rows) {
-            if let Some(pending) = self.pending.filter(|pending| pending.number == *event) {
-                known.push(Some(Known { pdu: pending.pdu.clone(), standing: pending.facts.standing }));
-                continue;
+        let mut known: Vec<Option<Known>> = events.iter().map(|event| self.at_hand(*event)).collect();
+        let others: Vec<EventNumber> =
+            events.iter().zip(&known).filter(|(_, known)| known.is_none()).map(|(event, _)| *event).collect();
+        let mut read = self.stored(&others).await?.into_iter();
+        for slot in known.iter_mut().filter(|known| known.is_none()) {
+            let Some(Stored { number, facts, json }) = read.next().flatten() else { continue };
+            let pdu = Pdu::read(self.version, facts.id.clone(), json);
+            let pdu = pdu.map_err(|error| Error::damaged(format!("a stored event: {error}")))?;
+            let event = Known { pdu, standing: facts.standing };
+            if let Some((cache, rewritten)) = self.cache {
+                cache.keep_event(self.room, rewritten, number, Remembered { known: event.clone(), facts });
             }
-            known.push(match (facts, row) {
-                (Some(facts), Some(row)) => {
-                    let pdu = Pdu::read(self.version, facts.id, row.value);
-                    let pdu = pdu.map_err(|error| Error::damaged(format!("a stored event: {error}")))?;
-                    Some(Known { pdu, standing: facts.standing })
-                }
-                (None, None) => None,
-                _ => return Err(Error::damaged("an event's JSON and its facts are not both there")),
-            });
+            *slot = Some(event);
         }
         Ok(known)
+    }
+
+    /// An event that need not be read.
+    fn at_hand(&self, event: EventNumber) -> Option<Known> {
+        match self.pending.filter(|pending| pending.number == event) {
+            Some(pending) => Some(Known { pdu: pending.pdu.clone(), standing: pending.facts.standing }),
+            None => self.remembered(event).map(|event| event.known.clone()),
+        }
+    }
+
+    fn remembered(&self, event: EventNumber) -> Option<Arc<Remembered>> {
+        self.cache.and_then(|(cache, rewritten)| cache.event(self.room, rewritten, event))
     }
 
     /// The events as they are stored, in their order; `None` for one known by name only. For readers: what is about to be
@@ -283,7 +329,7 @@ impl<'a> Graph<'a> {
         let mut open: BTreeSet<EventNumber> = events.iter().copied().collect();
         while !open.is_empty() {
             let asked: Vec<EventNumber> = std::mem::take(&mut open).into_iter().collect();
-            let found = self.records(&asked, |room, event| chain_key(room, *event), "an auth chain").await?;
+            let found = self.stored_chains(&asked).await?;
             for (event, chain) in asked.into_iter().zip(found) {
                 let pending = self.pending.filter(|pending| pending.number == event);
                 let chain = chain.or_else(|| pending.and_then(|pending| pending.chain.clone()));
@@ -299,6 +345,23 @@ impl<'a> Graph<'a> {
             let chain = self.whole(*event, &stored, &mut whole)?;
             let form = stored.get(event).cloned().ok_or_else(|| Error::damaged("an auth chain is gone"))?;
             chains.push((*event, chain, form));
+        }
+        Ok(chains)
+    }
+
+    async fn stored_chains(&self, events: &[EventNumber]) -> Result<Vec<Option<StoredChain>>, Error> {
+        let kept = |event: &EventNumber| self.cache.and_then(|(cache, _)| cache.chain(self.room, *event));
+        let mut chains: Vec<Option<StoredChain>> =
+            events.iter().map(|event| kept(event).map(|chain| StoredChain::clone(&chain))).collect();
+        let others: Vec<EventNumber> =
+            events.iter().zip(&chains).filter(|(_, chain)| chain.is_none()).map(|(event, _)| *event).collect();
+        let found = self.records(&others, |room, event| chain_key(room, *event), "an auth chain").await?;
+        let slots = chains.iter_mut().filter(|chain| chain.is_none());
+        for ((slot, event), found) in slots.zip(others).zip(found) {
+            if let (Some((cache, _)), Some(chain)) = (self.cache, &found) {
+                cache.keep_chain(self.room, event, StoredChain::clone(chain));
+            }
+            *slot = found;
         }
         Ok(chains)
     }
@@ -328,7 +391,8 @@ impl<'a> Graph<'a> {
         Ok(whole.get(&event).cloned().unwrap_or_default())
     }
 
-    /// The forward extremities after `event` came, reading what [`extremities_after`] needs.
+    /// The forward extremities after `event` came, reading what [`extremities_after`] needs. A `fresh` event is one that had
+    /// no number before: nobody can follow it yet.
     ///
     /// # Errors
     /// As every read.
@@ -337,8 +401,12 @@ impl<'a> Graph<'a> {
         now: &[EventNumber],
         event: EventNumber,
         facts: &EventFacts,
+        fresh: bool,
     ) -> Result<Vec<EventNumber>, Error> {
         let mut seen = Seen::default();
+        if fresh {
+            seen.followers.insert(event, Vec::new());
+        }
         // Each round brings something that was not seen, of a finite graph.
         loop {
             let NeedEvents { events, followers } = match extremities_after(now, event, facts, &seen) {

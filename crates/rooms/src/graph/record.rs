@@ -28,6 +28,9 @@ pub struct Head {
     pub state: StateRoot,
     /// Whether that state is all of it.
     pub completeness: Completeness,
+    /// How often what was stored of its state events was changed afterwards: what was read of them before is not to be
+    /// believed any more. It wraps around.
+    pub rewritten: u32,
 }
 
 /// Whether a room's state is known whole. A server that joins is first given the state without most members
@@ -63,13 +66,35 @@ pub struct HeadV1 {
     pub(super) state: StateRoot,
 }
 
-impl Record for Head {
+/// The head as it was stored before it counted changes of state events.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct HeadV2 {
+    room_id: OwnedRoomId,
+    version: RoomVersionId,
+    next_event: EventNumber,
+    next_key: KeyNumber,
+    extremities: Vec<EventNumber>,
+    state: StateRoot,
+    completeness: Completeness,
+}
+
+impl Record for HeadV2 {
     const VERSION: u8 = 2;
     type Previous = HeadV1;
 
     fn migrate(previous: HeadV1) -> Self {
         let HeadV1 { room_id, version, next_event, next_key, extremities, state } = previous;
         Self { room_id, version, next_event, next_key, extremities, state, completeness: Completeness::Complete }
+    }
+}
+
+impl Record for Head {
+    const VERSION: u8 = 3;
+    type Previous = HeadV2;
+
+    fn migrate(previous: HeadV2) -> Self {
+        let HeadV2 { room_id, version, next_event, next_key, extremities, state, completeness } = previous;
+        Self { room_id, version, next_event, next_key, extremities, state, completeness, rewritten: 0 }
     }
 }
 

@@ -174,6 +174,7 @@ fn a_head_and_facts_come_back_as_they_were_stored() {
         extremities: vec![EventNumber(4)],
         state: StateRoot::EMPTY,
         completeness: Completeness::Partial { join: EventNumber(4) },
+        rewritten: 0,
     };
     assert_eq!(Head::decode(&head.encode()).unwrap(), head);
 }

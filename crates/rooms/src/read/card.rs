@@ -159,7 +159,9 @@ pub(crate) async fn put_changes(
     let changed = changes.iter().map(|change| (&change.key, change.number));
     let others = changed.chain(pending.map(|(key, number)| (key, *number)));
     let others = others.filter(|(key, _)| key.kind != StateEventType::RoomMember);
-    put_keys(batch, graph, &others.map(|(_, number)| number).collect::<Vec<_>>()).await
+    // Not within the call: what the closures borrow must not be held while rows are read, or the future is not `Send`.
+    let others: Vec<KeyNumber> = others.map(|(_, number)| number).collect();
+    put_keys(batch, graph, &others).await
 }
 
 async fn put_keys(batch: &mut Batch, graph: &Graph<'_>, keys: &[KeyNumber]) -> Result<(), Error> {
@@ -247,8 +249,8 @@ async fn refill(graph: &Graph<'_>, heroes: &mut Vec<OwnedUserId>, moved: &[Moved
 }
 
 async fn put_card(batch: &mut Batch, graph: &Graph<'_>, changes: &[Changed]) -> Result<(), Error> {
-    let mut told = changes.iter().filter(|change| is_told(change)).peekable();
-    if told.peek().is_none() {
+    let told: Vec<&Changed> = changes.iter().filter(|change| is_told(change)).collect();
+    if told.is_empty() {
         return Ok(());
     }
     let row = key(graph.room(), CARD);

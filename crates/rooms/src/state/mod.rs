@@ -29,4 +29,5 @@ pub use difference::Difference;
 pub use keys::{add_key, key_names, key_numbers};
 pub use load::{load, put_new_nodes};
 pub use node::{NodeHash, StateRoot};
+pub(crate) use tree::KeptNode;
 pub use tree::{Changes, Need, Nodes};

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use base::collections::{HashMap, HashSet};
 use base::limits;
 
+use crate::cache::Cache;
 use crate::number::{EventNumber, KeyNumber, RoomNumber};
 use crate::state::node::{Node, NodeHash, StateRoot, level_for, place};
 
@@ -22,6 +23,8 @@ pub struct Need(pub Vec<NodeHash>);
 #[derive(Debug)]
 pub struct Nodes {
     room: RoomNumber,
+    /// Nodes of the store that outlast this.
+    cache: Option<Cache>,
     known: HashMap<NodeHash, Arc<Node>>,
     /// Those of `known` that the store need not have.
     made: HashSet<NodeHash>,
@@ -30,7 +33,12 @@ pub struct Nodes {
 impl Nodes {
     /// No nodes of `room`'s states.
     pub fn new(room: RoomNumber) -> Self {
-        Self { room, known: HashMap::default(), made: HashSet::default() }
+        Self { room, cache: None, known: HashMap::default(), made: HashSet::default() }
+    }
+
+    /// The same, with those that `cache` has.
+    pub(crate) fn with_cache(room: RoomNumber, cache: &Cache) -> Self {
+        Self { cache: Some(cache.clone()), ..Self::new(room) }
     }
 
     /// The room.
@@ -52,7 +60,11 @@ impl Nodes {
     pub fn add_stored(&mut self, hash: NodeHash, stored: &[u8]) -> bool {
         let node = (Node::hash(self.room, stored) == hash).then(|| Node::decode(stored)).flatten();
         node.is_some_and(|node| {
-            self.known.insert(hash, Arc::new(node));
+            let node = Arc::new(node);
+            if let Some(cache) = &self.cache {
+                cache.keep_node(self.room, hash, KeptNode(Arc::clone(&node)));
+            }
+            self.known.insert(hash, node);
             true
         })
     }
@@ -87,8 +99,21 @@ impl Nodes {
         found.into_iter().collect()
     }
 
+    /// Hands on the nodes of `root` that were made, once they are stored.
+    pub(crate) fn made_for(&self, root: StateRoot, mut keep: impl FnMut(NodeHash, KeptNode)) {
+        let mut open: Vec<NodeHash> = root.0.into_iter().collect();
+        while let Some(hash) = open.pop() {
+            let Some(node) = self.known.get(&hash).filter(|_| self.made.contains(&hash)) else { continue };
+            keep(hash, KeptNode(Arc::clone(node)));
+            if let Node::Inner { children, .. } = &**node {
+                open.extend(children.iter().map(|(_, child)| *child));
+            }
+        }
+    }
+
     pub(super) fn get(&self, hash: NodeHash) -> Option<Arc<Node>> {
-        self.known.get(&hash).cloned()
+        let known = self.known.get(&hash).cloned();
+        known.or_else(|| self.cache.as_ref()?.node(self.room, hash).map(|KeptNode(node)| node))
     }
 
     fn make(&mut self, node: Node) -> NodeHash {
@@ -209,6 +234,20 @@ impl Nodes {
 struct Change {
     key: KeyNumber,
     event: Option<EventNumber>,
+}
+
+/// A node as the cache keeps it.
+#[derive(Clone, Debug)]
+pub(crate) struct KeptNode(Arc<Node>);
+
+impl KeptNode {
+    /// About how much memory it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        match &*self.0 {
+            Node::Leaf(entries) => 48 + 16 * entries.capacity(),
+            Node::Inner { children, .. } => 48 + 17 * children.capacity(),
+        }
+    }
 }
 
 /// Collects the nodes that a question lacks.

@@ -10,6 +10,7 @@ mod media;
 mod presence;
 mod profile;
 mod registration;
+mod rooms_act;
 mod rooms_read;
 mod server;
 mod sync;
@@ -30,6 +31,7 @@ pub(crate) fn routes() -> Routes {
         .merge(presence::routes())
         .merge(profile::routes())
         .merge(registration::routes())
+        .merge(rooms_act::routes())
         .merge(rooms_read::routes())
         .merge(server::routes())
         .merge(sync::routes())

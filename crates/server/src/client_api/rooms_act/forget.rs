@@ -1,0 +1,16 @@
+//! `POST /_matrix/client/v3/rooms/{roomId}/forget`
+//! (<https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidforget>).
+
+use axum::extract::State;
+use ruma::api::client::membership::forget_room::v3::{Request, Response};
+
+use crate::http::{AppState, Error, Ruma, RumaResponse};
+
+/// Forgets a room that was left.
+pub(crate) async fn post(
+    State(state): State<AppState>,
+    Ruma { body, caller }: Ruma<Request>,
+) -> Result<RumaResponse<Response>, Error> {
+    state.rooms.forget(&body.room_id, &caller.user_id).await?;
+    Ok(RumaResponse(Response::new()))
+}
