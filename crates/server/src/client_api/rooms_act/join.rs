@@ -15,11 +15,11 @@ use crate::http::{AppState, Caller, Error, JsonBody, Path};
 
 /// By the room's id.
 pub(super) const BY_ID: [&str; 2] =
-    ["/_matrix/client/v3/rooms/{roomId}/join", "/_matrix/client/r0/rooms/{roomId}/join"];
+    ["/_matrix/client/v3/rooms/{room_id}/join", "/_matrix/client/r0/rooms/{room_id}/join"];
 
 /// By the room's id or an alias.
 pub(super) const BY_ID_OR_ALIAS: [&str; 2] =
-    ["/_matrix/client/v3/join/{roomIdOrAlias}", "/_matrix/client/r0/join/{roomIdOrAlias}"];
+    ["/_matrix/client/v3/join/{room_id_or_alias}", "/_matrix/client/r0/join/{room_id_or_alias}"];
 
 /// The body of both.
 #[derive(Debug, Deserialize)]

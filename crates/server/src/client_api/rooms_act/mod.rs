@@ -45,7 +45,6 @@ pub(crate) fn routes() -> Routes {
         .add(upgrade::post)
         .add(alias::put)
         .add(alias::delete)
-        .add(listed::get)
         .add(listed::put)
         .add(report::event)
         .add(report::room)

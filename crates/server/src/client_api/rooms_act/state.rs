@@ -12,16 +12,16 @@ use crate::http::{AppState, Caller, Error, JsonBody, Path};
 
 /// Where the state key is given.
 pub(super) const WITH_KEY: [&str; 2] = [
-    "/_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey}",
-    "/_matrix/client/r0/rooms/{roomId}/state/{eventType}/{stateKey}",
+    "/_matrix/client/v3/rooms/{room_id}/state/{event_type}/{state_key}",
+    "/_matrix/client/r0/rooms/{room_id}/state/{event_type}/{state_key}",
 ];
 
 /// Where it is empty.
 pub(super) const WITHOUT_KEY: [&str; 4] = [
-    "/_matrix/client/v3/rooms/{roomId}/state/{eventType}",
-    "/_matrix/client/v3/rooms/{roomId}/state/{eventType}/",
-    "/_matrix/client/r0/rooms/{roomId}/state/{eventType}",
-    "/_matrix/client/r0/rooms/{roomId}/state/{eventType}/",
+    "/_matrix/client/v3/rooms/{room_id}/state/{event_type}",
+    "/_matrix/client/v3/rooms/{room_id}/state/{event_type}/",
+    "/_matrix/client/r0/rooms/{room_id}/state/{event_type}",
+    "/_matrix/client/r0/rooms/{room_id}/state/{event_type}/",
 ];
 
 /// Sets state.
