@@ -30,7 +30,7 @@ impl<'a> Powers<'a> {
         let create = state.create().ok_or_else(|| Error::damaged("the room has no create event"))?;
         let rules = &create.pdu.version().rules().authorization;
         let creators = RoomCreateEvent::new(create).creators(rules).map_err(forbidden)?;
-        let creators = creators.iter().map(|user| (*user).to_owned()).collect();
+        let creators = creators.into_iter().collect();
         Ok(Self { rules, creators, levels: state.get("m.room.power_levels", "").map(RoomPowerLevelsEvent::new) })
     }
 

@@ -78,11 +78,13 @@ async fn who_may_not_end_a_room_may_not_upgrade_it_and_nothing_is_changed() {
     assert_eq!(code(unknown), "M_UNSUPPORTED_ROOM_VERSION");
 }
 
+type Case<'a> = (&'a str, Value, &'a str, &'a [&'a str], &'a str, Value);
+
 #[tokio::test]
 async fn levels_of_creators_follow_the_versions() {
     let rooms = rooms().await;
     // Version and levels of the old room, who upgrades and names whom, the levels of the new room.
-    let cases: [(&str, Value, &str, &[&str], &str, Value); 6] = [
+    let cases: [Case<'_>; 6] = [
         ("11", json!({ ALICE: 100, BOB: 100 }), BOB, &[], "12", json!({ ALICE: 100 })),
         ("11", json!({ BOB: 100, CAROL: 100 }), BOB, &[], "12", json!({ CAROL: 100 })),
         ("12", json!({ BOB: 150 }), BOB, &[CAROL], "12", json!({})),

@@ -45,7 +45,7 @@ fn endpoints() -> Vec<Endpoint> {
 
 /// A path without the names of its parameters, which differ from source to source.
 fn shape(path: &str) -> String {
-    let parts = path.split('/').map(|part| if part.starts_with('{') { "{}" } else { part });
+    let parts = path.split('/').map(|part| if part.starts_with('{') && part.ends_with('}') { "{}" } else { part });
     parts.collect::<Vec<_>>().join("/")
 }
 
