@@ -32,11 +32,24 @@ async fn upkeep(state: &AppState, stop: &Shutdown) {
         if let Err(error) = state.accounts.flush_seen().await {
             tracing::warn!(%error, "when devices were last here could not be stored");
         }
+        if rounds.is_multiple_of(limits::CHORES_BETWEEN_COLLECTIONS) {
+            sweep_keys(state).await;
+        }
         if rounds.is_multiple_of(limits::CHORES_BETWEEN_COLLECTIONS)
             && let Err(error) = state.media.collect(&holder).await
         {
             tracing::warn!(%error, "unused media could not be removed");
         }
+    }
+}
+
+/// Removes what devices that are gone, key backups and requests of days past have left behind.
+async fn sweep_keys(state: &AppState) {
+    if let Err(error) = state.accounts.sweep_leftovers().await {
+        tracing::warn!(%error, "what devices left behind could not be removed");
+    }
+    if let Err(error) = state.accounts.forget_sent_to_device().await {
+        tracing::warn!(%error, "old transaction ids could not be removed");
     }
 }
 

@@ -3,8 +3,11 @@
 
 mod account;
 mod admin;
+mod dehydrated;
 mod devices;
 mod directory;
+mod key_backup;
+mod keys;
 pub(crate) mod login;
 mod media;
 mod presence;
@@ -14,6 +17,7 @@ mod rooms_act;
 mod rooms_read;
 mod server;
 mod sync;
+mod to_device;
 pub(crate) mod uia;
 mod user_data;
 
@@ -24,8 +28,11 @@ pub(crate) fn routes() -> Routes {
     Routes::new()
         .merge(account::routes())
         .merge(admin::routes())
+        .merge(dehydrated::routes())
         .merge(devices::routes())
         .merge(directory::routes())
+        .merge(key_backup::routes())
+        .merge(keys::routes())
         .merge(login::routes())
         .merge(media::routes())
         .merge(presence::routes())
@@ -35,5 +42,6 @@ pub(crate) fn routes() -> Routes {
         .merge(rooms_read::routes())
         .merge(server::routes())
         .merge(sync::routes())
+        .merge(to_device::routes())
         .merge(user_data::routes())
 }

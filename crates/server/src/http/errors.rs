@@ -298,6 +298,9 @@ impl From<accounts::Refusal> for Error {
         if matches!(refusal, accounts::Refusal::ServerManaged { .. }) {
             return error.with_status(Status::MethodNotAllowed);
         }
+        if let accounts::Refusal::WrongBackupVersion { current } = refusal {
+            return error.with("current_version", current);
+        }
         match refusal.code() {
             "M_UNKNOWN_TOKEN" | "M_USER_LOCKED" => error.with("soft_logout", refusal.is_soft_logout()),
             _ => error,

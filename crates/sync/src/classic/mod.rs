@@ -111,7 +111,13 @@ impl Syncer {
         self.in_flight.answer(asked, work).await
     }
 
-    async fn compute(&self, viewer: &Viewer, request: &Request, since: Option<&Token>) -> Result<Answer, Error> {
+    /// What is told of all that has changed since `since`; of nothing, all there is.
+    pub(crate) async fn compute(
+        &self,
+        viewer: &Viewer,
+        request: &Request,
+        since: Option<&Token>,
+    ) -> Result<Answer, Error> {
         let to = self.follower.up_to_date().await?;
         let since = since.map(|since| Token { positions: to.min(&since.positions), ..since.clone() });
         let ignored = self.ignored_by(&viewer.user).await?;
