@@ -22,7 +22,7 @@ async fn a_message_is_left_once_however_often_it_is_sent() {
     }
     let expected = json!({ "type": "m.test", "sender": alice.id, "content": { "n": 1 } });
     for device in [&bob, &laptop] {
-        assert_eq!(inbox(&app, device).await, [expected.clone()]);
+        assert_eq!(inbox(&app, device).await, std::slice::from_ref(&expected));
     }
     app.put(&alice, "/_matrix/client/r0/sendToDevice/m.test/2", body).await.ok();
     assert_eq!(inbox(&app, &bob).await.len(), 2);
