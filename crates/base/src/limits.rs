@@ -426,6 +426,18 @@ pub const HIERARCHY_ROOMS: usize = 2_000;
 /// Most events in one page.
 pub const PAGE_EVENTS: usize = 1_000;
 
+/// Bytes of events after which a page ends, whatever was asked for: events have up to 64 KiB each.
+pub const PAGE_BYTES: usize = 4 * 1024 * 1024;
+
+/// Most events that are read at once for a page.
+pub const EVENTS_AT_ONCE: usize = 128;
+
+/// Most types of relations in a filter by what relates to events; each is looked up for each event.
+pub const FILTER_REL_TYPES: usize = 16;
+
+/// Most relations of one type to an event that are looked at by a filter.
+pub const RELATIONS_FILTERED: usize = 200;
+
 /// How many relations may lie between an event and those that are listed as related to it, where that is asked for: at least
 /// three (<https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidrelationseventid>).
 pub const RELATIONS_DEPTH: u32 = 3;

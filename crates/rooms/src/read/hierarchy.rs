@@ -142,7 +142,7 @@ impl Reading<'_> {
         let names = self.graph.key_names(&keys).await?;
         let root = self.state();
         let of_children = names.iter().filter(|(_, name)| name.kind == StateEventType::SpaceChild);
-        let asked: Vec<_> = of_children.map(|(key, _)| (root, *key)).collect();
+        let asked: Vec<_> = of_children.take(limits::HIERARCHY_ROOMS).map(|(key, _)| (root, *key)).collect();
         let events: Vec<_> = self.lookup(&asked).await?.into_iter().flatten().collect();
         let mut children = Vec::with_capacity(events.len());
         for stored in self.stored(&events).await? {

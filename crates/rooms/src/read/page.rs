@@ -62,8 +62,9 @@ pub struct Page {
 }
 
 impl Reading<'_> {
-    /// The events of a stretch that `viewer` may see. Looks at no more than [`limits::TIMELINE_LOOKED_AT`] events, so a page
-    /// may have fewer than were asked for, even none, and yet not be the last.
+    /// The events of a stretch that `viewer` may see. Looks at no more than [`limits::TIMELINE_LOOKED_AT`] events, and ends
+    /// once there are [`limits::PAGE_BYTES`] of them, so a page may have fewer than were asked for, even none, and yet not be
+    /// the last.
     ///
     /// # Errors
     /// As every read.
@@ -73,10 +74,11 @@ impl Reading<'_> {
             return Ok(page);
         }
         let mut sight = self.sight(viewer.user).await?;
-        let (mut from, mut looked_at) = (stretch.from, 0);
-        while page.events.len() < stretch.limit && looked_at < limits::TIMELINE_LOOKED_AT {
+        let (mut from, mut looked_at, mut bytes) = (stretch.from, 0, 0);
+        let is_full = |page: &Page, bytes| page.events.len() >= stretch.limit || bytes >= limits::PAGE_BYTES;
+        while !is_full(&page, bytes) && looked_at < limits::TIMELINE_LOOKED_AT {
             let lacking = stretch.limit - page.events.len();
-            let most = lacking.clamp(1, limits::TIMELINE_LOOKED_AT - looked_at);
+            let most = lacking.min(limits::TIMELINE_LOOKED_AT - looked_at).min(limits::EVENTS_AT_ONCE);
             let range = match stretch.direction {
                 Direction::Forward => [from, stretch.to.unwrap_or(END)],
                 Direction::Backward => [stretch.to.unwrap_or(Order::START), from],
@@ -90,7 +92,9 @@ impl Reading<'_> {
             page.end = Some(Token(from));
             looked_at += found.len();
             let is_last = found.len() < most;
-            page.events.extend(self.shown(viewer, &mut sight, found, stretch.filter).await?);
+            let shown = self.shown(viewer, &mut sight, found, stretch.filter).await?;
+            bytes += shown.iter().map(|shown| shown.stored.json.len()).sum::<usize>();
+            page.events.extend(shown);
             if is_last {
                 break;
             }

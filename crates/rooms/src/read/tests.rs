@@ -139,6 +139,25 @@ async fn the_timeline_is_walked_both_ways_and_nothing_comes_twice_or_is_left_out
     }
 }
 
+#[tokio::test]
+async fn a_page_of_large_events_ends_early_and_goes_on() {
+    let house = House::new(latest()).await;
+    let large = "x".repeat(60_000);
+    for _ in 0..140 {
+        house.message(&large).await;
+    }
+    let (alice, filter, mut from, mut found) = (user(ALICE), EventFilter::default(), crate::read::END, 0);
+    let mut pages = 0;
+    loop {
+        let stretch = Stretch { from, to: None, direction: Direction::Backward, limit: 1000, filter: &filter };
+        let page = house.read().await.timeline(&house.viewer(&alice), &stretch).await.unwrap();
+        found += page.events.len();
+        let Some(Token(end)) = page.end else { break };
+        (from, pages) = (end, pages + 1);
+    }
+    assert_eq!((found, pages), (144, 2));
+}
+
 trait ThereAndBack {
     fn to_string_and_back(self) -> Self;
 }

@@ -179,23 +179,29 @@ impl Reading<'_> {
         self.those_visible(sight, placed).await
     }
 
-    /// Whether something relates to each of `events` as `filter` asks.
+    /// Whether something relates to each of `events` as `filter` asks. Of what relates to one, the first
+    /// [`limits::RELATIONS_FILTERED`] of each type are looked at.
     pub(crate) async fn are_related(
         &self,
         events: &[(Stored, Order)],
         filter: &EventFilter,
     ) -> Result<Vec<bool>, Error> {
-        let rels: Option<Vec<u64>> = filter
-            .related_by_rel_types
-            .as_ref()
-            .map(|types| types.iter().map(|rel_type| rel_digest(rel_type)).collect());
-        let mut related = Vec::with_capacity(events.len());
-        for (stored, _) in events {
-            let relations = self.relations_of(stored.number).await?;
-            related.push(relations.iter().any(|(_, rel, record)| {
-                rels.as_ref().is_none_or(|rels| rels.contains(rel))
-                    && filter.related_by_senders.as_ref().is_none_or(|senders| senders.contains(&record.sender))
-            }));
+        let rels: Vec<Option<u64>> = match &filter.related_by_rel_types {
+            Some(types) => types.iter().take(limits::FILTER_REL_TYPES).map(|kind| Some(rel_digest(kind))).collect(),
+            None => vec![None],
+        };
+        let is_asked = |record: &RelationRecord| {
+            filter.related_by_senders.as_ref().is_none_or(|senders| senders.contains(&record.sender))
+        };
+        // Any will do where nobody in particular is asked for.
+        let most = if filter.related_by_senders.is_some() { limits::RELATIONS_FILTERED } else { 1 };
+        let mut related = vec![false; events.len()];
+        for ((stored, _), related) in events.iter().zip(&mut related) {
+            for rel in &rels {
+                let range = relates_range(self.number(), stored.number, *rel);
+                let (found, _) = self.related(range, Direction::Forward, most).await?;
+                *related |= found.iter().any(|(_, record)| is_asked(record));
+            }
         }
         Ok(related)
     }
