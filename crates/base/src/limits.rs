@@ -240,6 +240,63 @@ pub const STATE_NODES_REMOVED: usize = 1_000;
 /// Most rooms looked at for one event id. Only in room versions 1 and 2, where servers choose ids, can there be two.
 pub const EVENT_ROOMS: usize = 16;
 
+/// Most memberships worked on at once, at 300 bytes of rows each. A change of more than this many came with a join.
+pub const MEMBERS_AT_ONCE: usize = 1_000;
+
+/// Most ids about which the store is asked at once while events from elsewhere are taken in.
+pub const INGEST_IDS_AT_ONCE: usize = 10_000;
+
+/// Most events from elsewhere appended between two looks at what else is to be done.
+pub const INGEST_READY_AT_ONCE: usize = 1_000;
+
+/// Most events in memory for one piece of work (a transaction with what it lacks, a room's state): at 3 KB each 300 MB,
+/// which only the largest public rooms come near.
+pub const INGEST_EVENTS: usize = 100_000;
+
+/// Most events that another server is asked for by id at once.
+pub const INGEST_ASKED_AT_ONCE: usize = 500;
+
+/// How often the events before some are asked for, each time further back. After that the state is asked for: a server that
+/// was away for long has others fill the gap when somebody reads that far.
+pub const INGEST_MISSING_ROUNDS: u32 = 4;
+
+/// Most events asked for in one such round.
+pub const INGEST_MISSING_EVENTS: usize = 50;
+
+/// Most outliers in one batch; their rows are 2 KB each.
+pub const INGEST_OUTLIERS_AT_ONCE: usize = 200;
+
+/// Most bytes of events in one batch of outliers: what a group commit aims at, with half of it for other rows.
+pub const INGEST_OUTLIER_BYTES: usize = GROUP_BYTES / 2;
+
+/// Most steps in one piece of work on what another server sent. Each step brings something or ends a wait, so this is only
+/// reached by a mistake of ours.
+pub const INGEST_STEPS: usize = 10_000;
+
+/// Events from elsewhere that are worked on at once, each on a thread: judging is the processor's work, and small machines
+/// have few.
+pub const INGEST_AT_ONCE: usize = 8;
+
+/// How long the work on one event may take. Resolving the states of large rooms takes seconds on a slow disk.
+pub const INGEST_EVENT_TIME: Duration = Duration::from_secs(20);
+
+/// Most threads left to work that does not end, at 2 MiB of stack each.
+pub const INGEST_GIVEN_UP: usize = 32;
+
+/// Crashes of the process with one event in flight before it is set aside. At the second, because the start after it is the
+/// third, and by then the service must be back.
+pub const INGEST_CRASHES: u32 = 2;
+
+/// Most bytes kept of the reason why an event was set aside.
+pub const INGEST_REASON_BYTES: usize = 256;
+
+/// How much of a room's state, in percent, must be had to make a partial state whole: old rooms have a few events that
+/// nobody can verify any more.
+pub const STATE_WHOLE_PERCENT: usize = 99;
+
+/// Most servers remembered of those said to be in a room while its members are not known: one row.
+pub const PARTIAL_SERVERS: usize = 1_000;
+
 /// How often an append to a room is tried when others append to it at the same time. Of those who try at once one gets
 /// through, so this many writers are served even if none ever waits.
 pub const APPEND_ATTEMPTS: u32 = 12;

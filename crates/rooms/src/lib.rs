@@ -7,7 +7,7 @@
 //!
 //! Where to go: [`event`] takes an event from received bytes to one that may be appended; [`state`] keeps rooms' states;
 //! [`graph`] keeps events, who follows whom, and where a room stands; [`resolve`] makes one state of several; [`append`] is
-//! the one way into a room; [`act`] is what people do there, [`notice`] what they have seen and not seen, [`read`] what is
+//! the one way into a room; [`ingest`] takes what other servers send there, [`act`] is what people do there, [`notice`] what they have seen and not seen, [`read`] what is
 //! asked of rooms; [`timeline`] is the order in which a room is shown; [`rooms`] is the handle that all above this crate
 //! hold; [`number`] has the small numbers that stand for long names; [`error`] what can go wrong;
 //! [`cache`] what appends remember.
@@ -18,6 +18,7 @@ pub mod cache;
 pub mod error;
 pub mod event;
 pub mod graph;
+pub mod ingest;
 pub mod notice;
 pub mod number;
 pub mod read;

@@ -16,6 +16,7 @@ use base::limits;
 use crate::cache::Cache;
 use crate::error::Error;
 use crate::event::SigningKey;
+use crate::ingest::Workshop;
 use crate::notice::Notice;
 use crate::number::RoomNumber;
 
@@ -67,6 +68,7 @@ pub struct Rooms {
     notice: Notice,
     cache: Cache,
     lanes: Vec<Mutex<()>>,
+    workshop: Workshop,
 }
 
 impl Rooms {
@@ -78,7 +80,9 @@ impl Rooms {
         let key = signing_key(&store, &options.server).await?;
         let notice = Notice::new(store.clock().clone());
         let lanes = std::iter::repeat_with(Mutex::default).take(limits::ROOM_LANES).collect();
-        Ok(Arc::new(Self { store, options, key, notice, cache: Cache::default(), lanes }))
+        let workshop = Workshop::open(&store).await?;
+        let cache = Cache::default();
+        Ok(Arc::new(Self { store, options, key, notice, cache, lanes, workshop }))
     }
 
     /// The store.
@@ -110,6 +114,11 @@ impl Rooms {
     pub(crate) fn lane(&self, room: RoomNumber) -> &Mutex<()> {
         let lane = usize::try_from(room.0 % self.lanes.len() as u64).unwrap_or_default();
         &self.lanes[lane]
+    }
+
+    /// Where work on what others sent is done.
+    pub(crate) fn workshop(&self) -> &Workshop {
+        &self.workshop
     }
 
     /// The key with which this server signs.

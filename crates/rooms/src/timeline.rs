@@ -131,7 +131,7 @@ pub(crate) fn put_live(batch: &mut Batch, room: RoomNumber, stamp: Stamp, event:
 /// Files an event of the time before this server was in the room, before which nothing is known yet. `place` must be below
 /// all that are taken; `state` is the state after the event.
 pub fn put_history(batch: &mut Batch, room: RoomNumber, place: u64, event: EventNumber, state: StateRoot) {
-    put(batch, room, Order::History(place), event, state);
+    put_again(batch, room, Order::History(place), event, state);
     batch.put(&order_key(room, event), [&[Order::HISTORY], place.to_be_bytes().as_slice()].concat());
 }
 
@@ -144,7 +144,7 @@ pub fn put_filled(
     event: EventNumber,
     state: StateRoot,
 ) {
-    put(batch, room, Order::Filled(after, place), event, state);
+    put_again(batch, room, Order::Filled(after, place), event, state);
     let order = [&[Order::FILLED], after.0.to_be_bytes().as_slice(), place.to_be_bytes().as_slice()].concat();
     batch.put(&order_key(room, event), order);
 }
@@ -156,7 +156,7 @@ pub fn remove(batch: &mut Batch, room: RoomNumber, order: Order, event: EventNum
 }
 
 /// Files an event again where it is filed, with another state after it.
-fn put(batch: &mut Batch, room: RoomNumber, order: Order, event: EventNumber, state: StateRoot) {
+pub(crate) fn put_again(batch: &mut Batch, room: RoomNumber, order: Order, event: EventNumber, state: StateRoot) {
     batch.put_record(&Key::of(ROOM_TIMELINE, &(room, order)), &TimelineRecord { event, state });
 }
 

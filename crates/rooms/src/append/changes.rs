@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::event::{Known, StateKey};
 use crate::graph::Graph;
 use crate::number::{EventNumber, KeyNumber};
-use crate::state::{Nodes, StateRoot, load};
+use crate::state::{Difference, Nodes, StateRoot, load};
 
 /// An entry of the room's state that is another than before.
 #[derive(Clone, Debug)]
@@ -30,6 +30,14 @@ pub(super) async fn between(
 ) -> Result<Vec<Changed>, Error> {
     let differences =
         load(graph.store(), nodes, |nodes| nodes.differences(before, now, KeyNumber(0), usize::MAX)).await?;
+    of(graph, differences).await
+}
+
+/// These differences with names and events.
+///
+/// # Errors
+/// As every read.
+pub(super) async fn of(graph: &Graph<'_>, differences: Vec<Difference>) -> Result<Vec<Changed>, Error> {
     let keys: Vec<KeyNumber> = differences.iter().map(|difference| difference.key).collect();
     let names = graph.key_names(&keys).await?;
     let events: BTreeSet<EventNumber> = differences.iter().filter_map(|difference| difference.after).collect();

@@ -7,10 +7,13 @@ use serde::{Deserialize, Serialize};
 use storage::{Batch, NoPrevious, Record, Stamp};
 
 use crate::append::redaction::Redaction;
-use crate::append::{EVENT_ACCEPTED, Proposal, View, changes, member, redaction};
+use crate::append::{Changed, Completed, EVENT_ACCEPTED, Filing, Moved, Proposal, View, changes, member, redaction};
 use crate::error::Error;
-use crate::event::Standing;
-use crate::graph::{EventFacts, Graph, Head, Pending, Place, StoredChain, put_chain, put_event, put_head, put_room};
+use crate::event::{Known, Standing};
+use crate::graph::{
+    Completeness, EventFacts, Graph, Head, Pending, Place, StoredChain, put_chain, put_event, put_head, put_partial,
+    put_room,
+};
 use crate::number::{EventNumber, KeyNumber, RoomNumber};
 use crate::read::relation::{At, Named, Names, Relations};
 use crate::read::{card, jump, words};
@@ -48,19 +51,50 @@ pub(super) struct Composed {
     pub(super) rewritten: u32,
 }
 
-pub(super) async fn compose(view: View<'_>, proposal: &Proposal) -> Result<Composed, Error> {
+/// What the log says of a room whose state or history changed without an event that came live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoomChanged {
+    /// The room.
+    pub room: RoomNumber,
+}
+
+impl Record for RoomChanged {
+    const VERSION: u8 = 1;
+    type Previous = NoPrevious;
+
+    fn migrate(previous: NoPrevious) -> Self {
+        match previous {}
+    }
+}
+
+pub(super) async fn compose(view: View<'_>, proposal: &Proposal, filing: Filing<'_>) -> Result<Composed, Error> {
     let View { graph, mut head, mut nodes, was } = view;
     let (room, old, mut batch) = (graph.room(), head.clone(), Batch::new());
     let (pending, named) = place(&graph, &mut head, &mut nodes, &mut batch, proposal).await?;
     let Pending { number, facts, chain, .. } = &pending;
 
     let graph = graph.with(&pending);
-    head.extremities = graph.extremities_after(&old.extremities, *number, facts, *number >= old.next_event).await?;
-    if head.extremities != old.extremities {
-        head.state = state_after(&graph, &mut nodes, &head.extremities).await?;
+    let fresh = *number >= old.next_event;
+    if !fresh {
+        // It may have been read as an outlier, and be worth something else now.
+        head.rewritten = head.rewritten.wrapping_add(1);
     }
-    let mut changed = changes::between(&graph, &mut nodes, [old.state, head.state]).await?;
-    let moved = member::put_changes(&mut batch, &graph, &changed).await?;
+    head.extremities = match filing {
+        Filing::Live => graph.extremities_after(&old.extremities, *number, facts, fresh).await?,
+        Filing::Fetched => old.extremities.clone(),
+        Filing::Arrival { .. } => vec![*number],
+    };
+    let (mut changed, moved) = put_room_state(&mut batch, &graph, &mut nodes, &old, &mut head).await?;
+    if let Filing::Arrival { partial, finish } = filing {
+        head.completeness = match partial {
+            Completed::Yes => Completeness::Complete,
+            Completed::NotYet => Completeness::Partial { join: *number },
+        };
+        finish(&mut batch);
+    }
+    if is_partial(&graph, &old, &head, facts).await? {
+        put_partial(&mut batch, room, *number);
+    }
     let mut relations = Relations::default();
     if let Some(target) = named.target {
         let redaction = Redaction { target, before: proposal.before, state: head.state };
@@ -70,7 +104,7 @@ pub(super) async fn compose(view: View<'_>, proposal: &Proposal) -> Result<Compo
         }
         changed.extend(taken.changed);
     }
-    card::put_changes(&mut batch, &graph, &pending, &changed, &moved).await?;
+    card::put_changes(&mut batch, &graph, Some(&pending), &changed, &moved).await?;
 
     let Place::InGraph { before, after } = facts.place else {
         return Err(Error::damaged("an event was to be appended outside the graph"));
@@ -89,8 +123,8 @@ pub(super) async fn compose(view: View<'_>, proposal: &Proposal) -> Result<Compo
         sent_as.put(&mut batch, &facts.id, graph.store().clock().now());
     }
     let partition = graph.store().partition_of(head.room_id.as_str());
-    let stamp = (facts.standing == Standing::Accepted)
-        .then(|| batch.append(partition, EVENT_ACCEPTED, LogRecord { room, event: *number }.encode()));
+    let shown = facts.standing == Standing::Accepted && !matches!(filing, Filing::Fetched);
+    let stamp = shown.then(|| batch.append(partition, EVENT_ACCEPTED, LogRecord { room, event: *number }.encode()));
     if let Some(stamp) = stamp {
         timeline::put_live(&mut batch, room, stamp, *number, head.state);
         relations.add(&mut batch, &graph, *number, &pending.pdu, &named, At::Stamp(stamp)).await?;
@@ -100,6 +134,79 @@ pub(super) async fn compose(view: View<'_>, proposal: &Proposal) -> Result<Compo
     relations.put(&mut batch, room, stamp);
     let (number, rewritten) = (*number, head.rewritten);
     Ok(Composed { number, batch, stamp, pending, nodes, roots, rewritten })
+}
+
+/// Brings the room's state and memberships to where its extremities are now, and says what that changed. The nodes of the
+/// state are for the caller to store.
+///
+/// # Errors
+/// As every read.
+pub(crate) async fn put_room_state(
+    batch: &mut Batch,
+    graph: &Graph<'_>,
+    nodes: &mut Nodes,
+    old: &Head,
+    head: &mut Head,
+) -> Result<(Vec<Changed>, Vec<Moved>), Error> {
+    if head.extremities == old.extremities {
+        return Ok((Vec::new(), Vec::new()));
+    }
+    let states = states_after(graph, &head.extremities).await?;
+    put_resolved(batch, graph, nodes, (old.state, head), &states).await
+}
+
+/// Brings the room's state and memberships from what they were to what `states` come to, and says what that changed.
+///
+/// # Errors
+/// As every read.
+pub(crate) async fn put_resolved(
+    batch: &mut Batch,
+    graph: &Graph<'_>,
+    nodes: &mut Nodes,
+    (was, head): (StateRoot, &mut Head),
+    states: &[StateRoot],
+) -> Result<(Vec<Changed>, Vec<Moved>), Error> {
+    head.state = resolve(graph, nodes, states).await?;
+    let changed = changes::between(graph, nodes, [was, head.state]).await?;
+    let moved = member::put_changes(batch, graph, &changed).await?;
+    Ok((changed, moved))
+}
+
+/// Files an event that is in the graph, and is shown only now, under what readers look it up by.
+///
+/// # Errors
+/// As every read.
+pub(crate) async fn put_shown(
+    batch: &mut Batch,
+    graph: &Graph<'_>,
+    (head, relations): (&Head, &mut Relations),
+    event: EventNumber,
+    at: At,
+) -> Result<(), Error> {
+    let Some(Known { pdu, standing }) = graph.events(&[event]).await?.into_iter().flatten().next() else {
+        return Err(Error::damaged(format!("{event:?} is to be shown and not there")));
+    };
+    let (room, names) = (graph.room(), Names::of(&pdu, standing));
+    // They have their numbers since the event came into the graph.
+    let mut numbering = graph.numbering_of(head, &names.ids()).await?;
+    let named = names.numbered(&mut numbering);
+    relations.add(batch, graph, event, &pdu, &named, at).await?;
+    words::put(batch, room, &pdu, event);
+    let sent = pdu.origin_server_ts().get().into();
+    match at {
+        At::Stamp(stamp) => jump::put(batch, room, sent, stamp),
+        At::Place(order) => jump::put_fetched(batch, room, sent, order),
+    }
+    Ok(())
+}
+
+/// Whether the state before the event was worked out from a partial one.
+async fn is_partial(graph: &Graph<'_>, old: &Head, head: &Head, facts: &EventFacts) -> Result<bool, Error> {
+    match (old.completeness, head.completeness) {
+        (Completeness::Complete, Completeness::Complete) => Ok(false),
+        (Completeness::Complete, Completeness::Partial { .. }) => Ok(true),
+        (Completeness::Partial { .. }, _) => Ok(!graph.partial_among(&facts.prev).await?.is_empty()),
+    }
 }
 
 /// Gives the event its numbers and its place in the graph.
@@ -154,8 +261,8 @@ async fn place(
     Ok((Pending { number, facts, pdu, key, chain }, named))
 }
 
-/// The room's state: what the states after its forward extremities come to.
-async fn state_after(graph: &Graph<'_>, nodes: &mut Nodes, extremities: &[EventNumber]) -> Result<StateRoot, Error> {
+/// The states after a room's forward extremities.
+async fn states_after(graph: &Graph<'_>, extremities: &[EventNumber]) -> Result<Vec<StateRoot>, Error> {
     let mut states = Vec::with_capacity(extremities.len());
     for (event, facts) in extremities.iter().zip(graph.facts(extremities).await?) {
         match facts.map(|facts| facts.place) {
@@ -163,5 +270,5 @@ async fn state_after(graph: &Graph<'_>, nodes: &mut Nodes, extremities: &[EventN
             _ => return Err(Error::damaged(format!("{event:?} is a forward extremity and not in the graph"))),
         }
     }
-    resolve(graph, nodes, &states).await
+    Ok(states)
 }

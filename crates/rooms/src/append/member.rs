@@ -3,17 +3,19 @@
 
 use base::limits;
 use ruma::events::StateEventType;
-use ruma::{OwnedUserId, UserId};
+use ruma::{OwnedUserId, ServerName, UserId};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use storage::table::{ROOM_MEMBER, USER_ROOM};
 use storage::{Batch, Direction, Key, KeyRange, NoPrevious, Record, Store};
 
 use crate::act::may_forget;
-use crate::append::changes::Changed;
+use crate::append::changes::{self, Changed};
 use crate::error::Error;
+use crate::event::Known;
 use crate::graph::Graph;
-use crate::number::{EventNumber, RoomNumber};
+use crate::number::{EventNumber, KeyNumber, RoomNumber};
+use crate::state::{Nodes, StateRoot, load};
 
 /// One user's membership of one room.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -148,6 +150,59 @@ async fn forgotten(store: &Store, room: RoomNumber, user: [u8; 32]) -> Result<bo
     Ok(row.is_none())
 }
 
+/// Writes memberships ahead of the state that says so, where they are many: a batch has no room for those of a large room.
+/// Those of the users of `except`, this server, come with the state: by them the room is found. So do those of users who had
+/// a membership before: what it was is still to be counted.
+///
+/// # Errors
+/// As every read and commit.
+pub(crate) async fn put_ahead(
+    graph: &Graph<'_>,
+    nodes: &mut Nodes,
+    [before, now]: [StateRoot; 2],
+    except: &ServerName,
+) -> Result<(), Error> {
+    let changed = load(graph.store(), nodes, |nodes| nodes.differences(before, now, KeyNumber(0), usize::MAX)).await?;
+    if changed.len() <= limits::MEMBERS_AT_ONCE {
+        return Ok(());
+    }
+    for some in changed.chunks(limits::MEMBERS_AT_ONCE) {
+        let some = changes::of(graph, some.to_vec()).await?;
+        let of_members = of_members(&some);
+        let users: Vec<&UserId> = of_members.iter().map(|(user, _)| &**user).collect();
+        let stored = memberships(graph.store(), graph.room(), &users).await?;
+        let mut batch = Batch::new();
+        for ((user, change), _) in of_members.iter().zip(&stored).filter(|(_, stored)| stored.is_none()) {
+            if let Some((event, known)) = change.event.as_ref().filter(|_| user.server_name() != except) {
+                let (room, membership) = (graph.room(), membership_in(known)?);
+                let record = Membership { room, user: user.clone(), membership, event: *event, left: None };
+                keys_of(room, user).iter().for_each(|key| batch.put_record(key, &record));
+            }
+        }
+        if !batch.is_empty() {
+            graph.store().commit(batch).await.map_err(Error::storage("writing memberships ahead"))?;
+        }
+    }
+    Ok(())
+}
+
+fn keys_of(room: RoomNumber, user: &UserId) -> [Key; 2] {
+    let digest = user_digest(user);
+    [member_key(room, digest), user_key(digest, room)]
+}
+
+/// Those changes that are of memberships. A state key that is no user id names nobody.
+fn of_members(changes: &[Changed]) -> Vec<(OwnedUserId, &Changed)> {
+    let of_members = changes.iter().filter(|change| change.key.kind == StateEventType::RoomMember);
+    of_members.filter_map(|change| Some((UserId::parse(&change.key.key).ok()?, change))).collect()
+}
+
+fn membership_in(known: &Known) -> Result<String, Error> {
+    let content = serde_json::from_str::<Content>(known.pdu.content().get());
+    let content = content.map_err(|error| Error::damaged(format!("the content of a member event: {error}")))?;
+    Ok(content.membership)
+}
+
 /// How one user's membership changed.
 #[derive(Clone, Debug)]
 pub(crate) struct Moved {
@@ -165,33 +220,34 @@ pub(super) async fn put_changes(
     graph: &Graph<'_>,
     changes: &[Changed],
 ) -> Result<Vec<Moved>, Error> {
-    let of_members = changes.iter().filter(|change| change.key.kind == StateEventType::RoomMember);
-    // A state key that is no user id names nobody.
-    let of_members: Vec<(OwnedUserId, &Changed)> =
-        of_members.filter_map(|change| Some((UserId::parse(&change.key.key).ok()?, change))).collect();
+    let of_members = of_members(changes);
     let users: Vec<&UserId> = of_members.iter().map(|(user, _)| &**user).collect();
     let before = memberships(graph.store(), graph.room(), &users).await?;
     let mut moved = Vec::with_capacity(of_members.len());
     for ((user, change), before) in of_members.into_iter().zip(before) {
-        let (room, digest) = (graph.room(), user_digest(&user));
-        let keys = [member_key(room, digest), user_key(digest, room)];
+        let room = graph.room();
+        let keys = keys_of(room, &user);
+        // The row follows the state, so it has the event that is there only now if it was written ahead.
+        let ahead = before.as_ref().map(|before| before.event) == change.event.as_ref().map(|(event, _)| *event);
+        if let Some(before) = before.as_ref().filter(|_| ahead) {
+            moved.push(Moved { user, was: None, is: Some(before.membership.clone()) });
+            continue;
+        }
         let mut is = None;
         match &change.event {
             None => keys.iter().for_each(|key| batch.delete(key)),
             Some((event, known)) => {
-                let content: Content = serde_json::from_str(known.pdu.content().get())
-                    .map_err(|error| Error::damaged(format!("the content of a member event: {error}")))?;
+                let membership = membership_in(known)?;
                 let mut left = before.as_ref().and_then(|before| before.left);
-                if content.membership != JOIN && before.as_ref().is_some_and(|before| before.membership == JOIN) {
+                if membership != JOIN && before.as_ref().is_some_and(|before| before.membership == JOIN) {
                     left = Some(*event);
                 }
-                let membership = content.membership;
                 let record = Membership { room, user: user.clone(), membership, event: *event, left };
                 batch.put_record(&keys[0], &record);
                 // Who has forgotten a room that they left is not told when they are shut out of it, or let in again.
                 let was_gone = before.as_ref().is_some_and(|before| may_forget(&before.membership).is_ok());
                 let stays = was_gone && may_forget(&record.membership).is_ok();
-                if !stays || !forgotten(graph.store(), room, digest).await? {
+                if !stays || !forgotten(graph.store(), room, user_digest(&user)).await? {
                     batch.put_record(&keys[1], &record);
                 }
                 is = Some(record.membership);

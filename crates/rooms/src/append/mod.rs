@@ -27,7 +27,7 @@ use async_trait::async_trait;
 use base::backoff::Backoff;
 use base::{Position, limits};
 use ruma::OwnedEventId;
-use storage::{Kind, Store, Version};
+use storage::{Batch, Kind, Store, Version};
 
 use crate::cache::Cache;
 use crate::error::{Error, Refusal};
@@ -39,13 +39,43 @@ use crate::number::{EventNumber, KeyNumber, RoomNumber};
 use crate::state::{Nodes, StateRoot, load};
 
 pub(crate) use changes::Changed;
-pub use compose::LogRecord;
+pub use compose::{LogRecord, RoomChanged};
+pub(crate) use compose::{put_resolved, put_room_state, put_shown};
 pub use member::{Membership, MembershipV1, members, memberships, rooms_of_user};
-pub(crate) use member::{Moved, forget_membership, user_digest};
+pub(crate) use member::{Moved, forget_membership, put_ahead, user_digest};
 pub use sent::SentAs;
 
 /// Log entries of this kind say that an event was accepted into a room; their payload is a [`LogRecord`].
 pub const EVENT_ACCEPTED: Kind = Kind(32);
+
+/// Log entries of this kind say that a room's state or history is no longer what it was, without an event that came live:
+/// a gap was filled, or a partial state completed. Their payload is a [`RoomChanged`].
+pub const STATE_CHANGED: Kind = Kind(40);
+
+/// How an event is filed.
+#[derive(Clone, Copy)]
+pub(crate) enum Filing<'a> {
+    /// As what was just said.
+    Live,
+    /// As part of the graph only. It is old: `ingest` gives it a place when it knows where it belongs.
+    Fetched,
+    /// As that with which this server came into the room: nothing before it counts any more.
+    Arrival {
+        /// Whether members are missing from the state before it.
+        partial: Completed,
+        /// What else goes into the batch.
+        finish: &'a (dyn Fn(&mut Batch) + Sync),
+    },
+}
+
+/// Whether the state that a server was given when it came into a room is whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Completed {
+    /// It is.
+    Yes,
+    /// Members are missing.
+    NotYet,
+}
 
 type Composing<'a> = Pin<Box<dyn Future<Output = Result<compose::Composed, Error>> + Send + 'a>>;
 
@@ -189,11 +219,22 @@ pub(crate) async fn append_with(
     room: RoomNumber,
     proposer: &mut dyn Propose,
 ) -> Result<Appended, Error> {
+    append_filed(store, cache, room, proposer, Filing::Live).await
+}
+
+/// As [`append_with`], filed in this way.
+pub(crate) async fn append_filed(
+    store: &Store,
+    cache: Option<&Cache>,
+    room: RoomNumber,
+    proposer: &mut dyn Propose,
+    filing: Filing<'_>,
+) -> Result<Appended, Error> {
     let backoff = Backoff { first: limits::APPEND_RETRY_FIRST, most: limits::APPEND_RETRY_MOST };
     for attempt in 1..=limits::APPEND_ATTEMPTS {
         let mut view = View::now(store, cache, room).await?;
         let proposal = proposer.propose(&mut view).await?;
-        match once(store, cache, view, proposal).await {
+        match once(store, cache, view, proposal, filing).await {
             Err(error) if error.is_conflict() => {
                 tracing::debug!(attempt, "another append to the room was faster");
                 store.clock().sleep(backoff.wait(attempt, store.random())).await;
@@ -227,10 +268,16 @@ pub async fn make_room(store: &Store, create: AuthorisedPdu, sent_as: Option<Sen
     let (graph, nodes) = (Graph::new(store, room, pdu.version()), Nodes::new(room));
     let view = View { graph, head, nodes, was: None };
     let proposal = Proposal { event: Kept::Authorised(create), before: StateRoot::EMPTY, sent_as };
-    once(store, None, view, proposal).await.map(|_| room)
+    once(store, None, view, proposal, Filing::Live).await.map(|_| room)
 }
 
-async fn once(store: &Store, cache: Option<&Cache>, view: View<'_>, proposal: Proposal) -> Result<Appended, Error> {
+async fn once(
+    store: &Store,
+    cache: Option<&Cache>,
+    view: View<'_>,
+    proposal: Proposal,
+    filing: Filing<'_>,
+) -> Result<Appended, Error> {
     if let Some(sent_as) = &proposal.sent_as
         && let Some(id) = sent_as.event(store).await?
     {
@@ -248,7 +295,7 @@ async fn once(store: &Store, cache: Option<&Cache>, view: View<'_>, proposal: Pr
     }
     let room = view.graph.room();
     // Boxed, because what it holds while it reads is large.
-    let composed: Composing<'_> = Box::pin(compose::compose(view, &proposal));
+    let composed: Composing<'_> = Box::pin(compose::compose(view, &proposal, filing));
     let composed = composed.await?;
     let (number, stamp) = (composed.number, composed.stamp);
     let committed = store.commit(composed.batch).await.map_err(Error::storage("appending an event"))?;

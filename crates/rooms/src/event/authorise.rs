@@ -66,6 +66,17 @@ impl AuthState {
         self.get("m.room.create", "")
     }
 
+    /// These entries and, of memberships under whose keys there is none, those of `others`.
+    #[must_use]
+    pub(crate) fn or_members_of(mut self, others: &Self) -> Self {
+        let members = others.0.iter().filter(|known| *known.pdu.kind() == TimelineEventType::RoomMember);
+        let missing =
+            members.filter(|known| known.pdu.state_key().is_some_and(|key| self.get("m.room.member", key).is_none()));
+        let missing: Vec<Known> = missing.cloned().collect();
+        self.0.extend(missing);
+        self
+    }
+
     fn fetch(&self, kind: &StateEventType, key: &str) -> Option<&Known> {
         self.get(&kind.to_string(), key)
     }
@@ -87,6 +98,12 @@ impl AuthorisedPdu {
     /// Why the room's state now does not allow it, if so.
     pub fn soft_failed(&self) -> Option<&str> {
         self.soft_failed.as_deref()
+    }
+
+    /// The event, soft-failed for a reason beyond the rules.
+    #[must_use]
+    pub(crate) fn soft_fail(self, why: String) -> Self {
+        Self { soft_failed: Some(why), ..self }
     }
 
     /// Accepted or soft-failed.

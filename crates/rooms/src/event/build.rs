@@ -48,7 +48,7 @@ impl SigningKey {
     }
 
     /// Adds content hash and signature (<https://spec.matrix.org/v1.19/server-server-api/#signing-events>).
-    pub(super) fn sign(&self, event: &mut CanonicalJsonObject, version: &RoomVersion) -> Result<(), Refusal> {
+    pub(crate) fn sign(&self, event: &mut CanonicalJsonObject, version: &RoomVersion) -> Result<(), Refusal> {
         hash_and_sign_event(self.server.as_str(), &self.pair, event, &version.rules().redaction).map_err(|error| {
             match error {
                 JsonError::PduTooLarge => Refusal::TooLarge,

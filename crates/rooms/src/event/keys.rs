@@ -47,6 +47,15 @@ impl KeyRing {
         }
     }
 
+    /// Adds all keys of another ring.
+    pub fn extend(&mut self, other: Self) {
+        for (server, keys) in other.0 {
+            for (key_id, key) in keys {
+                self.add(server.clone(), key_id, key);
+            }
+        }
+    }
+
     /// The key of `server` called `key_id`.
     pub fn get(&self, server: &ServerName, key_id: &str) -> Option<&VerifyKey> {
         self.0.get(server)?.get(key_id)

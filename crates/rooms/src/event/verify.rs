@@ -2,7 +2,7 @@
 //! changed is redacted and goes on its way, as
 //! <https://spec.matrix.org/v1.19/server-server-api/#validating-hashes-and-signatures-on-received-events> has it.
 
-use base::Timestamp;
+use base::{Timestamp, limits};
 use ruma::canonical_json::redact_in_place;
 use ruma::signatures::{
     PublicKeyMap, PublicKeySet, VerificationError, Verified, required_server_signatures_to_verify_event, verify_event,
@@ -28,6 +28,23 @@ impl VerifiedPdu {
 
     pub(super) fn into_pdu(self) -> Pdu {
         self.pdu
+    }
+
+    /// An event that was stored, and so was verified before.
+    pub(crate) fn stored(pdu: Pdu) -> Self {
+        Self { pdu }
+    }
+
+    /// The event with the signatures that `object` has, which is the same but for these.
+    ///
+    /// # Errors
+    /// [`Refusal::TooLarge`].
+    pub(crate) fn with_signatures(&self, object: &CanonicalJsonObject) -> Result<Self, Refusal> {
+        let json = canonical(object)?;
+        if json.len() > limits::EVENT_BYTES {
+            return Err(Refusal::TooLarge);
+        }
+        Ok(Self { pdu: Pdu::read(self.pdu.version(), self.pdu.owned_id().clone(), json)? })
     }
 
     /// An event that we have just signed ourselves.

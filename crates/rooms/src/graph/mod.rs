@@ -31,4 +31,6 @@ pub use chain::{AuthChain, StoredChain};
 pub use head::{NeedEvents, Seen, extremities_after};
 pub use read::{Graph, Pending, Stored, find_room, head_of, heads_of, rooms_of_event};
 pub use record::{Completeness, EventFacts, EventFactsV1, Head, HeadV1, HeadV2, Place, Transaction};
-pub use write::{Numbering, put_chain, put_event, put_head, put_redacted, put_room};
+pub use write::{
+    Numbering, put_chain, put_event, put_facts, put_head, put_partial, put_redacted, put_room, remove_partial,
+};

@@ -15,7 +15,8 @@ use crate::graph::chain::{AuthChain, StoredChain};
 use crate::graph::head::{NeedEvents, Seen, extremities_after};
 use crate::graph::record::{
     EventFacts, Head, NumberRecord, RoomRecord, auth_children_range, chain_key, child_of, children_range, facts_key,
-    head_key, json_key, number_key, number_key_room, room_key, rooms_of_event_range,
+    head_key, json_key, number_key, number_key_room, partial_key, partial_of, partial_range, room_key,
+    rooms_of_event_range,
 };
 use crate::graph::write::Numbering;
 use crate::number::{EventNumber, KeyNumber, RoomNumber};
@@ -208,6 +209,43 @@ impl<'a> Graph<'a> {
         ids.push(event.id().to_owned());
         ids.extend(event.prev_events().iter().chain(event.auth_events()).cloned());
         Ok(Numbering::new(head, self.numbers(&ids).await?))
+    }
+
+    /// Gives numbers to `ids`, as far as they have none.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn numbering_of(&self, head: &Head, ids: &[OwnedEventId]) -> Result<Numbering, Error> {
+        Ok(Numbering::new(head, self.numbers(ids).await?))
+    }
+
+    /// Those of `events` the states before which were worked out from a partial one.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn partial_among(&self, events: &[EventNumber]) -> Result<Vec<EventNumber>, Error> {
+        let keys: Vec<Key> = events.iter().map(|event| partial_key(self.room, *event)).collect();
+        let rows = self.store.engine().get_many(&keys).await.map_err(Error::storage("looking for partial states"))?;
+        Ok(events.iter().zip(rows).filter_map(|(event, row)| row.map(|_| *event)).collect())
+    }
+
+    /// All such events.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn partial_events(&self) -> Result<Vec<EventNumber>, Error> {
+        let (mut range, mut events) = (partial_range(self.room), Vec::new());
+        loop {
+            let page = self.store.scan(&range, Direction::Forward, limits::SCAN_ROWS).await;
+            let page = page.map_err(Error::storage("listing partial states"))?;
+            for row in page.rows {
+                events.push(partial_of(&row.key).ok_or_else(|| Error::damaged("the key of a partial state"))?);
+            }
+            match page.rest {
+                Some(rest) => range = rest,
+                None => return Ok(events),
+            }
+        }
     }
 
     /// What the graph knows of `events`, in their order; `None` for one known by name only.

@@ -3,7 +3,9 @@
 use ruma::{EventId, OwnedDeviceId, OwnedEventId, OwnedRoomId, OwnedTransactionId, RoomId, RoomVersionId};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use storage::table::{AUTH_CHAIN, AUTH_CHILD, EVENT, EVENT_CHILD, EVENT_JSON, EVENT_NUMBER, ROOM, ROOM_HEAD};
+use storage::table::{
+    AUTH_CHAIN, AUTH_CHILD, EVENT, EVENT_CHILD, EVENT_JSON, EVENT_NUMBER, PARTIAL_EVENT, ROOM, ROOM_HEAD,
+};
 use storage::{Key, KeyRange, NoPrevious, Record};
 
 use crate::event::Standing;
@@ -240,6 +242,18 @@ pub(super) fn auth_child_key(room: RoomNumber, event: EventNumber, child: EventN
 
 pub(super) fn auth_children_range(room: RoomNumber, event: EventNumber) -> KeyRange {
     KeyRange::prefix(AUTH_CHILD, &(room, event))
+}
+
+pub(super) fn partial_key(room: RoomNumber, event: EventNumber) -> Key {
+    Key::of(PARTIAL_EVENT, &(room, event))
+}
+
+pub(super) fn partial_range(room: RoomNumber) -> KeyRange {
+    KeyRange::prefix(PARTIAL_EVENT, &room)
+}
+
+pub(super) fn partial_of(key: &Key) -> Option<EventNumber> {
+    key.parts::<(RoomNumber, EventNumber)>().ok().map(|(_, event)| event)
 }
 
 pub(super) fn child_of(key: &Key) -> Option<EventNumber> {

@@ -10,7 +10,7 @@ use storage::{Batch, Version};
 use crate::graph::chain::StoredChain;
 use crate::graph::record::{
     EventFacts, Head, NumberRecord, RoomRecord, auth_child_key, chain_key, child_key, facts_key, head_key, json_key,
-    number_key, room_key,
+    number_key, partial_key, room_key,
 };
 use crate::number::{EventNumber, RoomNumber};
 
@@ -85,6 +85,21 @@ pub fn put_event(batch: &mut Batch, room: RoomNumber, number: EventNumber, facts
 pub fn put_redacted(batch: &mut Batch, room: RoomNumber, number: EventNumber, facts: &EventFacts, json: &Bytes) {
     batch.put(&json_key(room, number), json.clone());
     batch.put_record(&facts_key(room, number), facts);
+}
+
+/// Writes what the graph knows of an event that it has.
+pub fn put_facts(batch: &mut Batch, room: RoomNumber, number: EventNumber, facts: &EventFacts) {
+    batch.put_record(&facts_key(room, number), facts);
+}
+
+/// Notes that the state before an event was worked out from a partial one.
+pub fn put_partial(batch: &mut Batch, room: RoomNumber, event: EventNumber) {
+    batch.put(&partial_key(room, event), Bytes::new());
+}
+
+/// Takes that back.
+pub fn remove_partial(batch: &mut Batch, room: RoomNumber, event: EventNumber) {
+    batch.delete(&partial_key(room, event));
 }
 
 /// Writes the auth chain of a state event that leans on `auth`. An event that was rejected has none: nothing that was not

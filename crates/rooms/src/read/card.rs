@@ -145,17 +145,19 @@ fn decode<R: Record>(value: &[u8]) -> Result<R, Error> {
     R::decode(value).map_err(|error| Error::damaged(format!("a room's card: {error}")))
 }
 
-/// Writes what `changes` of the state and `moved` members make of a room's rows. `pending` is the event that is appended.
+/// Writes what `changes` of the state and `moved` members make of a room's rows. `pending` is the event that is
+/// appended, if one is.
 pub(crate) async fn put_changes(
     batch: &mut Batch,
     graph: &Graph<'_>,
-    pending: &Pending,
+    pending: Option<&Pending>,
     changes: &[Changed],
     moved: &[Moved],
 ) -> Result<(), Error> {
     put_counts(batch, graph, moved).await?;
     put_card(batch, graph, changes).await?;
-    let pending = pending.key.as_ref().filter(|_| pending.facts.standing != Standing::Rejected);
+    let pending = pending.filter(|pending| pending.facts.standing != Standing::Rejected);
+    let pending = pending.and_then(|pending| pending.key.as_ref());
     let changed = changes.iter().map(|change| (&change.key, change.number));
     let others = changed.chain(pending.map(|(key, number)| (key, *number)));
     let others = others.filter(|(key, _)| key.kind != StateEventType::RoomMember);

@@ -27,6 +27,11 @@ pub(crate) fn put(batch: &mut Batch, room: RoomNumber, at: u64, stamp: Stamp) {
     batch.put_template(writer.part(&Order::LIVE).stamp(stamp).template(), Template::plain(Vec::new()));
 }
 
+/// Files an event that was fetched under when it was sent.
+pub(crate) fn put_fetched(batch: &mut Batch, room: RoomNumber, at: u64, order: Order) {
+    batch.put(&key(room, at, order), Vec::new());
+}
+
 impl Reading<'_> {
     /// The event closest to the time `at` (in milliseconds since 1970), not before it or not after it, that `viewer` may see.
     ///

@@ -34,7 +34,6 @@ pub(crate) enum At {
     /// It is appended, and this will be its position.
     Stamp(Stamp),
     /// It was fetched, and put here.
-    #[expect(dead_code, reason = "events of the past are fetched from other servers")]
     Place(Order),
 }
 
