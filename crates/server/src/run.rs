@@ -13,7 +13,7 @@ use storage::{OnLoss, OpenError, Store};
 
 use crate::chores;
 use crate::config::{Config, Loaded, Problems};
-use crate::control::ControlSocket;
+use crate::control::{ControlSocket, Served};
 use crate::data;
 use crate::http::{self, AppState};
 use crate::listen::{self, Gate, Listener, Serving};
@@ -78,9 +78,10 @@ impl Server {
         let mut options = data::options(&loaded.config, on_loss);
         options.clock = clock.clone();
         let store = Arc::new(Store::open(options).await?);
-        let control = store.data_dir().and_then(|data_dir| open_control(data_dir, &store));
         let config = Arc::new(loaded.config);
         let state = AppState::open(Arc::clone(&config), Arc::clone(&store)).await?;
+        let served = Served { store: Arc::clone(&store), rooms: Arc::clone(&state.rooms) };
+        let control = store.data_dir().and_then(|data_dir| open_control(data_dir, served));
         Ok(Self { config, clock, store, control, state })
     }
 
@@ -122,8 +123,8 @@ impl Server {
 
     /// Closes what was opened, in the reverse order. No request is in flight any more.
     async fn close(self) {
-        self.state.close().await;
         drop(self.control);
+        self.state.close().await;
         self.store.close().await;
         tracing::info!("stopped");
     }
@@ -142,8 +143,8 @@ impl Server {
 }
 
 /// The control socket. Without it the server still does all that it is there for.
-fn open_control(data_dir: &Path, store: &Arc<Store>) -> Option<ControlSocket> {
-    ControlSocket::open(data_dir, Arc::clone(store))
+fn open_control(data_dir: &Path, served: Served) -> Option<ControlSocket> {
+    ControlSocket::open(data_dir, served)
         .inspect_err(|error| tracing::warn!(%error, "`holdfast storage` cannot ask this server: no control socket"))
         .ok()
 }

@@ -2,6 +2,7 @@
 
 mod config_check;
 mod config_show;
+mod rooms;
 mod serve;
 mod storage;
 
@@ -42,6 +43,9 @@ enum Command {
     /// Look at the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Look after rooms.
+    #[command(subcommand)]
+    Rooms(rooms::RoomsCommand),
     /// Look after what the server keeps.
     #[command(subcommand)]
     Storage(storage::StorageCommand),
@@ -64,6 +68,8 @@ enum Failure {
     Run(run::Error),
     #[error("{0}")]
     Storage(#[from] storage::StorageFailure),
+    #[error("{0}")]
+    Rooms(#[from] rooms::RoomsFailure),
     #[error("cannot write the output: {0}")]
     Output(#[from] io::Error),
 }
@@ -91,6 +97,7 @@ fn run_command(cli: &Cli) -> Result<(), Failure> {
         Command::Serve { accept_loss: false } => serve::run(loaded, OnLoss::Refuse),
         Command::Serve { accept_loss: true } => serve::run(loaded, OnLoss::Accept),
         Command::Storage(command) => storage::run(&loaded, command),
+        Command::Rooms(command) => rooms::run(&loaded, command),
         Command::Config(ConfigCommand::Check) => config_check::run(&loaded),
         Command::Config(ConfigCommand::Show) => config_show::run(&loaded),
     }
@@ -105,6 +112,6 @@ fn report(failure: &Failure) -> ExitCode {
     }
     match failure {
         Failure::Configuration(_) => ExitCode::from(CONFIGURATION_WRONG),
-        Failure::Run(_) | Failure::Storage(_) | Failure::Output(_) => ExitCode::FAILURE,
+        Failure::Run(_) | Failure::Rooms(_) | Failure::Storage(_) | Failure::Output(_) => ExitCode::FAILURE,
     }
 }

@@ -1,9 +1,10 @@
-//! The control socket: how `holdfast storage …` asks a running server, which alone may use its data directory.
+//! The control socket: how `holdfast storage …` and `holdfast rooms …` ask a running server, which alone may use its data directory.
 //!
 //! It is a socket in the data directory, open to whoever may read the directory and so the data. One request a connection,
 //! a line of JSON; the answer is lines of JSON: how far it has come, and at last the outcome. Work ends with its connection.
 
 mod client;
+pub(crate) mod quarantine;
 mod server;
 
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use client::{AskError, ask};
-pub(crate) use server::ControlSocket;
+pub(crate) use server::{ControlSocket, Served};
 
 /// What may be asked.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -21,6 +22,8 @@ pub(crate) enum Request {
     Check,
     /// Measure the store.
     Stat,
+    /// Look after events set aside.
+    Quarantine(quarantine::QuarantineRequest),
     /// Write a backup into a folder.
     Backup {
         /// The folder, absolute: the server's working directory is another.

@@ -42,6 +42,7 @@ pub(crate) use endpoint::{Ruma, RumaResponse};
 pub(crate) use errors::Error;
 pub(crate) use query::{Path, Query};
 pub(crate) use routes::Routes;
+pub(crate) use state::open_rooms;
 pub use state::{AppState, Handles, OpenError};
 
 /// All routes over `state`.

@@ -69,8 +69,7 @@ impl AppState {
     /// # Errors
     /// What could not be opened, and why.
     pub async fn open(config: Arc<Config>, store: Arc<Store>) -> Result<Self, OpenError> {
-        let name = config.server_name.as_str();
-        let server = ServerName::parse(name).map_err(|source| OpenError::ServerName(name.to_owned(), source))?;
+        let server = server_name(&config)?;
         let accounts = Accounts::new(Arc::clone(&store), accounts_options(&config, server.clone()));
         let media = MediaOptions { server: server.clone(), max_upload_bytes: config.media.max_upload_bytes };
         let media = Media::open(Arc::clone(&store), media).await?;
@@ -96,6 +95,19 @@ impl AppState {
     pub fn server_name(&self) -> &ServerName {
         self.rooms.server()
     }
+}
+
+/// The rooms on `store`, for a command that needs nothing else.
+///
+/// # Errors
+/// What could not be opened, and why.
+pub(crate) async fn open_rooms(config: &Config, store: Arc<Store>) -> Result<Arc<Rooms>, OpenError> {
+    Ok(Rooms::open(store, rooms_options(config, server_name(config)?)).await?)
+}
+
+fn server_name(config: &Config) -> Result<OwnedServerName, OpenError> {
+    let name = config.server_name.as_str();
+    ServerName::parse(name).map_err(|source| OpenError::ServerName(name.to_owned(), source))
 }
 
 fn accounts_options(config: &Config, server: OwnedServerName) -> AccountsOptions {

@@ -8,5 +8,6 @@ mod configuration;
 mod documentation;
 mod harness;
 mod listeners;
+mod rooms;
 mod stop;
 mod storage;
