@@ -14,20 +14,8 @@ pub(crate) const KEY: &str = "bomb";
 static DEFUSED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 static BURNING: AtomicUsize = AtomicUsize::new(0);
 
-/// Makes the bombs of this name harmless, also those that are burning.
-pub(crate) fn defuse(name: &str) {
-    DEFUSED.lock().unwrap_or_else(PoisonError::into_inner).insert(format!("#{name}"));
-}
-
 fn is_defused(json: &str) -> bool {
     DEFUSED.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|name| json.contains(name))
-}
-
-/// Returns when one more bomb that does not end has begun to burn.
-pub(crate) async fn wait_for_the_fuse() {
-    while BURNING.swap(0, Ordering::SeqCst) == 0 {
-        tokio::task::yield_now().await;
-    }
 }
 
 /// Goes off if `json` has a bomb for this stage.

@@ -1,9 +1,6 @@
-//! Ingesting in a store: the checks, gaps, joins, partial states, convergence, crashes and poison.
+//! Ingesting in a store: the checks on receipt, and convergence.
 
 pub(crate) mod bombs;
 mod checks;
 mod convergence;
-mod gaps;
-mod join;
-mod poison;
 mod world;

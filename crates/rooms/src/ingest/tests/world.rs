@@ -124,31 +124,6 @@ impl Fetch for Keys {
     }
 }
 
-/// A server that gives events of another room, and states of which nothing is to be had.
-pub(super) struct Liar {
-    pub(super) foreign: Bytes,
-}
-
-#[async_trait]
-impl Fetch for Liar {
-    async fn keys(&self, _: &[NeededKey]) -> KeyRing {
-        ring(&SERVERS, FOREVER)
-    }
-
-    async fn missing_events(&self, _: &RoomId, _: &[OwnedEventId], _: &[OwnedEventId], limit: usize) -> Vec<Bytes> {
-        vec![self.foreign.clone(); limit * 2]
-    }
-
-    async fn events(&self, _: &RoomId, ids: &[OwnedEventId]) -> Vec<Bytes> {
-        vec![self.foreign.clone(); ids.len() + 10]
-    }
-
-    async fn state_ids(&self, _: &RoomId, _: &EventId) -> Option<StateIds> {
-        let made_up = |n: u32| EventId::parse(format!("${n:043}")).unwrap();
-        Some(StateIds { state: (0..50).map(made_up).collect(), auth_chain: (50..90).map(made_up).collect() })
-    }
-}
-
 /// A server that answers from what it has.
 pub(super) struct Peer {
     pub(super) rooms: Arc<Rooms>,
