@@ -695,6 +695,39 @@ pub const SYNC_EVENT_FIELDS: usize = 100;
 /// that a message to a hundred members is put together once.
 pub const SYNC_RENDERED_BYTES: u64 = 64 * 1024 * 1024;
 
+/// Most messages to a device in one answer; what is left comes with the next, which does not wait.
+pub const SYNC_TO_DEVICE: usize = 100;
+
+/// Most devices of which sync knows up to where their messages were let go of, at 150 bytes each.
+pub const SYNC_ACKNOWLEDGED: u64 = 50_000;
+
+/// Most lists in a request of sliding sync, as its proposal has it.
+pub const SLIDING_LISTS: usize = 100;
+
+/// Longest name of a list, or of a connection, in bytes, as the proposal of sliding sync has it.
+pub const SLIDING_LIST_NAME_BYTES: usize = 64;
+
+/// Most rooms that a request of sliding sync subscribes to.
+pub const SLIDING_SUBSCRIPTIONS: usize = 1_000;
+
+/// Most pairs of type and state key that a list asks for.
+pub const SLIDING_REQUIRED_STATE: usize = 500;
+
+/// Most events of a room in an answer of sliding sync, whatever is asked for.
+pub const SLIDING_TIMELINE_MOST: u64 = 100;
+
+/// Most events of a room among which the last is looked for that moves it to the front of its lists.
+pub const SLIDING_BUMPS_LOOKED_AT: usize = 500;
+
+/// How many of these are read at once.
+pub const SLIDING_BUMPS_PAGE: usize = 50;
+
+/// Most bytes of what connections were told: 10,000 of them with 50 rooms each.
+pub const SLIDING_CONNECTION_BYTES: u64 = 64 * 1024 * 1024;
+
+/// How long a connection is kept that nobody uses; its client then begins anew.
+pub const SLIDING_CONNECTION_IDLE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
 /// Most bytes of filters that sync keeps read: 10,000 of the usual size. Clients name theirs with every request.
 pub const SYNC_FILTER_BYTES: u64 = 16 * 1024 * 1024;
 

@@ -4,14 +4,17 @@
 
 use std::collections::BTreeSet;
 
+use accounts::keys::KeyChanges;
 use base::collections::HashSet;
-use base::limits;
+use base::{Positions, limits};
 use rooms::RoomNumber;
+use rooms::timeline::Order;
 use ruma::{OwnedUserId, UserId};
 
 use crate::classic::Ask;
 use crate::classic::answer::{Answer, Devices};
 use crate::error::Error;
+use crate::follow::{Moved, RoomStream, membership_changes};
 use crate::handle::Syncer;
 use crate::user_rooms::UserRooms;
 
@@ -56,7 +59,7 @@ impl Syncer {
     pub(crate) async fn devices_changed(
         &self,
         user: &UserId,
-        [since, to]: [&base::Positions; 2],
+        [since, to]: [&Positions; 2],
         all: &UserRooms,
         movement: Movement,
     ) -> Result<Devices, Error> {
@@ -66,7 +69,8 @@ impl Syncer {
             went.extend(members.into_iter().filter(|member| member.membership == "join").map(|member| member.user));
         }
         came.remove(user);
-        for changed in self.device_changes(since, to).await? {
+        let KeyChanges { devices, signed } = self.accounts.device_list_changes(user, since, to).await?;
+        for changed in devices {
             if changed == *user || self.share_a_room(all, &changed).await? {
                 came.insert(changed);
             }
@@ -74,7 +78,52 @@ impl Syncer {
         went.remove(user);
         let gone = self.without_shared_room(all, went).await?;
         came.retain(|user| !gone.contains(user));
+        came.extend(signed);
         Ok(Devices { changed: came.into_iter().collect(), left: gone.into_iter().collect() })
+    }
+
+    /// What happened to the members of all rooms of `user` between two points.
+    pub(crate) async fn movement(
+        &self,
+        user: &UserId,
+        all: &UserRooms,
+        [since, to]: [&Positions; 2],
+    ) -> Result<Movement, Error> {
+        let mut movement = Movement::default();
+        for room in &all.rooms {
+            let (info, partition) = (&room.info, room.info.partition);
+            let (since, to) = (since.of(partition), to.of(partition));
+            let moved = self.follower.ask(|index| index.room_moved(RoomStream::State, partition, info.room, since));
+            if moved == Moved::No || !self.has_moved(info, since, to).await? {
+                continue;
+            }
+            let Some(reading) = self.rooms.read_number(info.room).await? else { continue };
+            let roots =
+                [reading.state_at(Order::Live(since.next())).await?, reading.state_at(Order::Live(to.next())).await?];
+            let mut of_room = Movement::default();
+            let (mut joined, mut left) = (false, false);
+            for change in membership_changes(&self.rooms, info.room, roots).await? {
+                let is_me = change.user == *user;
+                match [&change.before, &change.after].map(|membership| membership.as_deref() == Some("join")) {
+                    [false, true] if is_me => joined = true,
+                    [true, false] if is_me => left = true,
+                    [false, true] => drop(of_room.came.insert(change.user)),
+                    [true, false] => drop(of_room.went.insert(change.user)),
+                    _ => {}
+                }
+            }
+            if joined {
+                let members = rooms::append::members(self.rooms.store(), info.room).await?;
+                let members = members.into_iter().filter(|member| member.membership == "join");
+                of_room.came.extend(members.map(|member| member.user));
+            }
+            if left {
+                movement.left_rooms.push(info.room);
+            } else if joined || room.membership.membership == "join" {
+                movement.add(of_room);
+            }
+        }
+        Ok(movement)
     }
 
     /// Those of `users` who are in no room of `all` any more.

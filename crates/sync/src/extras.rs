@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 
 use base::Position;
+use base::collections::HashSet;
 use rooms::RoomNumber;
+use rooms::notice::{Reader, UnreadCounts};
 use ruma::events::receipt::ReceiptEventContent;
 use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::classic::Ask;
-use crate::classic::answer::{Event, Room, Unread};
+use crate::classic::answer::{Count, Event, Room, Unread};
 use crate::error::Error;
 use crate::follow::{Moved, RoomStream, UserKey, UserStream};
 use crate::handle::{RoomInfo, Syncer};
@@ -61,9 +63,10 @@ pub(crate) fn written<T: Serialize + ?Sized>(kind: &str, content: &T) -> Result<
     to_raw_value(&event).map_err(|error| Error::damaged(format!("writing {kind}: {error}")))
 }
 
+/// The content of `m.typing`.
 #[derive(Serialize)]
-struct TypingContent {
-    user_ids: Vec<OwnedUserId>,
+pub(crate) struct TypingContent {
+    pub(crate) user_ids: Vec<OwnedUserId>,
 }
 
 impl Syncer {
@@ -123,8 +126,8 @@ impl Syncer {
         }
         if filter.allows_type("m.typing") {
             let seen = ask.since.filter(|_| !is_new).and_then(|since| since.volatile);
-            if let Some(users) = self.typing(ask, info.room, seen) {
-                room.ephemeral.push(written("m.typing", &TypingContent { user_ids: users })?);
+            if let Some(user_ids) = self.typing(&ask.ignored, info.room, seen) {
+                room.ephemeral.push(written("m.typing", &TypingContent { user_ids })?);
             }
         }
         Ok(())
@@ -148,7 +151,12 @@ impl Syncer {
     }
 
     /// Who types in a room, if a client that has seen `seen` has to learn of it.
-    pub(crate) fn typing(&self, ask: &Ask<'_>, room: RoomNumber, seen: Option<Volatile>) -> Option<Vec<OwnedUserId>> {
+    pub(crate) fn typing(
+        &self,
+        ignored: &HashSet<OwnedUserId>,
+        room: RoomNumber,
+        seen: Option<Volatile>,
+    ) -> Option<Vec<OwnedUserId>> {
         let now = self.rooms.typing().now(room);
         let is_told = match seen {
             Some(seen) if seen.boot == self.boot => now.version > seen.typing,
@@ -157,12 +165,49 @@ impl Syncer {
             None => !now.users.is_empty(),
         };
         let mut users = now.users;
-        users.retain(|user| !ask.ignored.contains(user));
+        users.retain(|user| !ignored.contains(user));
         is_told.then_some(users)
     }
 
-    /// How much of a room the user has not read.
-    pub(crate) async fn unread(&self, _ask: &Ask<'_>, _info: &RoomInfo) -> Result<Option<Unread>, Error> {
-        Ok(None)
+    /// Whether receipts of a room may have moved after `since`.
+    pub(crate) fn may_have_receipts(&self, info: &RoomInfo, since: Position) -> bool {
+        let moved = self.follower.ask(|index| index.room_moved(RoomStream::Receipts, info.partition, info.room, since));
+        moved != Moved::No
     }
+
+    /// How much of a room the user has not read, thread by thread.
+    async fn unread_counts(
+        &self,
+        user: &UserId,
+        info: &RoomInfo,
+        ignored: &HashSet<OwnedUserId>,
+    ) -> Result<UnreadCounts, Error> {
+        let settings = self.accounts.push_settings(user).await?;
+        let reader = Reader { user, ruleset: &settings.ruleset, ignored, version: settings.version };
+        Ok(self.rooms.unread(info.room, reader).await?)
+    }
+
+    /// The same in all.
+    pub(crate) async fn unread_of(
+        &self,
+        user: &UserId,
+        info: &RoomInfo,
+        ignored: &HashSet<OwnedUserId>,
+    ) -> Result<Count, Error> {
+        Ok(count(self.unread_counts(user, info, ignored).await?.total()))
+    }
+
+    /// How much of a room the user has not read, as the filter asks for it.
+    pub(crate) async fn unread(&self, ask: &Ask<'_>, info: &RoomInfo) -> Result<Option<Unread>, Error> {
+        let counts = self.unread_counts(&ask.viewer.user, info, &ask.ignored).await?;
+        if !ask.filter.unread_threads {
+            return Ok(Some(Unread { room: count(counts.total()), threads: Vec::new() }));
+        }
+        let threads = counts.threads.into_iter().map(|(root, of_thread)| (root, count(of_thread))).collect();
+        Ok(Some(Unread { room: count(counts.main), threads }))
+    }
+}
+
+fn count(counted: rooms::notice::Count) -> Count {
+    Count { notifications: counted.notifications, highlights: counted.highlights }
 }

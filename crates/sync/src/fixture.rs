@@ -3,13 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use accounts::{Accounts, AccountsOptions, PasswordCost};
+use accounts::to_device::{DeviceMessages, Sending};
+use accounts::{Accounts, AccountsOptions, NewAccount, NewDevice};
 use async_trait::async_trait;
 use base::shutdown::{self, ShutdownTrigger};
 use base::{Clock, Random, Timestamp};
 use rooms::append::{Appended, Kept, Proposal, Propose, View, append, make_room};
 use rooms::event::{AuthState, Draft, Judged, Place, RoomVersion, auth_state_keys, authorise, build};
 use rooms::{EncryptionPolicy, Error as RoomsError, Refusal, RoomNumber, Rooms, RoomsOptions};
+use ruma::serde::Raw;
+use ruma::to_device::DeviceIdOrAllDevices;
 use ruma::{OwnedEventId, OwnedRoomId, OwnedUserId, RoomVersionId, UserId};
 use serde_json::{Value, json};
 use storage::{EngineChoice, MemoryDisk, Store, StoreOptions};
@@ -104,8 +107,7 @@ impl House {
             encryption: EncryptionPolicy::Optional,
         };
         let rooms = Rooms::open(Arc::clone(&store), options).await.unwrap();
-        let accounts =
-            Accounts::new(store, AccountsOptions { password_cost: PasswordCost::Low, ..AccountsOptions::new(server) });
+        let accounts = Accounts::new(store, AccountsOptions::for_tests(server));
         let syncer = Syncer::open(Arc::clone(&rooms), Arc::clone(&accounts)).unwrap();
         let (stop, stopped) = shutdown::channel();
         syncer.start(&stopped);
@@ -191,6 +193,29 @@ impl House {
 
     pub(crate) async fn leave(&self, room: &Made, member: &str) -> OwnedEventId {
         self.member(room, member, member, "leave").await
+    }
+
+    /// A client of an account of its own, with a device that can be sent to.
+    pub(crate) async fn registered(&self, name: &str) -> Client {
+        let account =
+            NewAccount { username: Some(name.to_owned()), device: Some(NewDevice::default()), ..NewAccount::default() };
+        let session = self.accounts.register(account).await.unwrap().session.unwrap();
+        let viewer = Viewer { user: session.user_id, device: session.device_id };
+        Client { viewer, ..self.client(ALICE) }
+    }
+
+    /// Sends messages to a device, each with a number.
+    pub(crate) async fn send_to_device(&self, to: &Viewer, numbers: std::ops::Range<u64>) {
+        for number in numbers {
+            let mut messages = DeviceMessages::<Value>::new();
+            let content = Raw::new(&json!({ "number": number })).unwrap();
+            let device = DeviceIdOrAllDevices::DeviceId(to.device.clone());
+            messages.entry(to.user.clone()).or_default().insert(device, content);
+            let transaction = format!("txn{number}");
+            let (from, device) = (user(BOB), "DEVICE".into());
+            let sending = Sending { user: &from, device, kind: "m.dummy", transaction: (&*transaction).into() };
+            self.accounts.send_to_device(sending, &messages).await.unwrap();
+        }
     }
 
     /// A client that has not synced yet.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use accounts::Accounts;
 use base::shutdown::Shutdown;
-use base::{Partition, limits};
+use base::{Partition, Position, limits};
 use moka::sync::Cache;
 use rooms::{RoomNumber, Rooms};
 use ruma::{OwnedDeviceId, OwnedRoomId, OwnedUserId};
@@ -16,6 +16,8 @@ use crate::error::Error;
 use crate::filter::SyncFilter;
 use crate::follow::{Follower, UserKey};
 use crate::shared::InFlight;
+use crate::sliding::connection::Connections;
+use crate::sliding::lists::Bumped;
 use crate::told::Told;
 use crate::user_rooms::UserRooms;
 
@@ -48,6 +50,12 @@ pub struct Syncer {
     pub(crate) user_rooms: Cache<UserKey, Arc<UserRooms>>,
     pub(crate) filters: Cache<(UserKey, String), Arc<SyncFilter>>,
     pub(crate) told: Told,
+    /// Up to where devices' messages were let go of.
+    pub(crate) acknowledged: Cache<Viewer, Position>,
+    /// What sliding sync has told its connections.
+    pub(crate) connections: Connections,
+    /// The last event of each room by which it moves to the front.
+    pub(crate) bumped: Cache<RoomNumber, Bumped>,
     /// Answers that take long and that several ask for at once.
     pub(crate) in_flight: InFlight,
     /// Places for those.
@@ -62,7 +70,7 @@ impl Syncer {
     /// # Errors
     /// When the store is closed.
     pub fn open(rooms: Arc<Rooms>, accounts: Arc<Accounts>) -> Result<Arc<Self>, Error> {
-        let follower = Arc::new(Follower::new(Arc::clone(&rooms))?);
+        let follower = Arc::new(Follower::new(Arc::clone(&rooms), Arc::clone(&accounts))?);
         let boot = u32::from_be_bytes(rooms.store().random().bytes());
         let weigh = |_: &UserKey, rooms: &Arc<UserRooms>| rooms.bytes();
         let user_rooms = Cache::builder().weigher(weigh).max_capacity(limits::SYNC_USER_ROOMS_BYTES).build();
@@ -74,6 +82,9 @@ impl Syncer {
             user_rooms,
             filters: Cache::builder().weigher(weigh_filter).max_capacity(limits::SYNC_FILTER_BYTES).build(),
             told: Told::default(),
+            acknowledged: Cache::new(limits::SYNC_ACKNOWLEDGED),
+            connections: Connections::default(),
+            bumped: Cache::new(limits::SYNC_ROOM_INFOS),
             in_flight: InFlight::default(),
             long: Semaphore::new(limits::SYNC_LONG_AT_ONCE),
             boot,

@@ -5,10 +5,8 @@
 //! before or after a restart, gives the same.
 //!
 //! Where to go: [`handle`] is what all above this crate hold; [`token`] is what clients carry; `follow` follows the log and
-//! wakes; [`classic`] is `/sync`; [`error`] what can go wrong. `section`, `devices`, `extras` and `account` find what is
+//! wakes; [`classic`] is `/sync` and [`sliding`] sliding sync; [`error`] what can go wrong. `section`, `devices`, `extras` and `account` find what is
 //! told, `user_rooms`, `told` and `shared` keep what is worth keeping, `json` writes.
-
-#![expect(dead_code, reason = "messages to devices, keys and presence come next")]
 
 mod account;
 pub mod classic;
@@ -24,6 +22,7 @@ mod json;
 mod key_changes;
 mod section;
 mod shared;
+pub mod sliding;
 pub mod token;
 mod told;
 mod user_rooms;
@@ -33,4 +32,5 @@ pub use error::{Error, Refusal};
 pub use filter::parse_filter;
 pub use handle::{Syncer, Viewer};
 pub use key_changes::KeyChanges;
+pub use sliding::{Body, SlidingQuery, SlidingRequest};
 pub use token::Token;

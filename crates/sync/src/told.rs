@@ -44,6 +44,13 @@ impl Told {
         members.get(&UserKey::of(member)).is_some_and(|(told, until)| *told == event && *until <= since)
     }
 
+    /// Whether a device that comes with a token of `since` was told of `member`, by whatever event.
+    pub(crate) fn knows(&self, viewer: &Viewer, room: RoomNumber, member: &UserId, since: Position) -> bool {
+        let Some(members) = self.devices.get(&(viewer.clone(), room)) else { return false };
+        let members = members.lock().unwrap_or_else(PoisonError::into_inner);
+        members.get(&UserKey::of(member)).is_some_and(|(_, until)| *until <= since)
+    }
+
     /// Notes that an answer that goes up to `until` tells of `member` by `event`.
     pub(crate) fn note(&self, viewer: &Viewer, room: RoomNumber, member: &UserId, event: EventNumber, until: Position) {
         let members = self.devices.get_with((viewer.clone(), room), Arc::default);

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use base::{Position, Positions};
-use rooms::RoomNumber;
 use rooms::append::{Membership, rooms_of_user};
 use rooms::timeline::{self, Order};
 use ruma::UserId;
@@ -39,11 +38,6 @@ impl UserRooms {
     /// Those in which the user is.
     pub(crate) fn joined(&self) -> impl Iterator<Item = &UserRoom> {
         self.rooms.iter().filter(|room| room.membership.membership == "join")
-    }
-
-    /// Whether the user is in `room`.
-    pub(crate) fn is_joined(&self, room: RoomNumber) -> bool {
-        self.joined().any(|joined| joined.info.room == room)
     }
 }
 
@@ -110,8 +104,8 @@ impl Syncer {
         }
         let entry = timeline::last_until(self.rooms.store(), room, Order::Live(head)).await?;
         let last = match entry.map(|entry| entry.order) {
-            Some(Order::Live(position)) => position,
-            _ => Position::START,
+            Some(Order::Live(position) | Order::Filled(position, _)) => position,
+            Some(Order::History(_)) | None => Position::START,
         };
         self.follower.ask(|index| index.note_room(RoomStream::Events, partition, room, last));
         Ok(last)

@@ -21,10 +21,9 @@ use std::time::Duration;
 
 use ::rooms::read;
 use ::rooms::timeline::Order;
-use base::collections::HashSet;
-use base::{Positions, limits};
+use accounts::account_data::ignored::Users;
+use base::{Position, Positions, limits};
 use bytes::Bytes;
-use ruma::OwnedUserId;
 
 use crate::error::Error;
 use crate::extras::Extras;
@@ -48,7 +47,7 @@ pub(crate) struct Ask<'a> {
     /// Up to where it is told.
     pub(crate) to: &'a Positions,
     /// Whom the user ignores.
-    pub(crate) ignored: Arc<HashSet<OwnedUserId>>,
+    pub(crate) ignored: Users,
 }
 
 impl Ask<'_> {
@@ -64,7 +63,7 @@ impl Ask<'_> {
     }
 
     /// What the client has seen of a partition; `None` when it has seen nothing at all.
-    pub(crate) fn since_in(&self, partition: base::Partition) -> Option<base::Position> {
+    pub(crate) fn since_in(&self, partition: base::Partition) -> Option<Position> {
         self.since.map(|since| since.positions.of(partition))
     }
 }
@@ -76,7 +75,10 @@ impl Syncer {
     /// [`Error::Refused`]; as every read.
     pub async fn sync(self: &Arc<Self>, viewer: Viewer, request: Request) -> Result<Bytes, Arc<Error>> {
         let since = request.since.as_deref().map(Token::parse).transpose().map_err(Error::from)?;
-        Box::pin(self.acknowledge(&viewer, since.as_ref())).await?;
+        if let Some(since) = &since {
+            Box::pin(self.acknowledge(&viewer, self.messages_seen(&viewer, since))).await?;
+        }
+        self.note_presence(&viewer.user, &request.set_presence, request.timeout);
         let Some(since) = since else { return self.sync_initially(viewer, request).await };
         let request = Arc::new(request);
         let (mut left, clock) = (request.timeout, self.rooms.store().clock().clone());
@@ -111,13 +113,13 @@ impl Syncer {
         self.in_flight.answer(asked, work).await
     }
 
-    /// What is told of all that has changed since `since`; of nothing, all there is.
-    pub(crate) async fn compute(
-        &self,
-        viewer: &Viewer,
-        request: &Request,
-        since: Option<&Token>,
-    ) -> Result<Answer, Error> {
+    /// Up to where a device that comes with this token has its messages.
+    fn messages_seen(&self, viewer: &Viewer, since: &Token) -> Position {
+        let partition = self.rooms.store().partition_of(viewer.user.as_str());
+        since.to_device.unwrap_or_else(|| since.positions.of(partition))
+    }
+
+    async fn compute(&self, viewer: &Viewer, request: &Request, since: Option<&Token>) -> Result<Answer, Error> {
         let to = self.follower.up_to_date().await?;
         let since = since.map(|since| Token { positions: to.min(&since.positions), ..since.clone() });
         let ignored = self.ignored_by(&viewer.user).await?;
@@ -130,7 +132,11 @@ impl Syncer {
         let mut answer = Answer::default();
         self.add_account_data(&ask, data.global, &mut answer);
         self.add_rooms(&ask, &all, &Extras::new(&ask, data.rooms), &mut answer).await?;
-        answer.next = Some(Token { volatile: Some(volatile), ..Token::at(to.clone()) });
+        let seen = ask.since.map(|since| self.messages_seen(viewer, since)).unwrap_or_default();
+        let messages = self.messages(viewer, [seen, to.of(partition)], limits::SYNC_TO_DEVICE).await?;
+        answer.to_device = messages.messages;
+        let to_device = (messages.next < to.of(partition)).then_some(messages.next);
+        answer.next = Some(Token { positions: to.clone(), to_device, volatile: Some(volatile) });
         Ok(answer)
     }
 }

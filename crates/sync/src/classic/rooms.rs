@@ -6,6 +6,7 @@ use crate::classic::answer::{Answer, Room};
 use crate::devices::Movement;
 use crate::error::Error;
 use crate::extras::Extras;
+use crate::filter::takes;
 use crate::handle::Syncer;
 use crate::user_rooms::{UserRoom, UserRooms};
 
@@ -25,6 +26,13 @@ impl Syncer {
                 // An account in a thousand rooms does not keep all others waiting.
                 tokio::task::yield_now().await;
             }
+        }
+        let presence = &ask.filter.presence;
+        if takes(presence, "m.presence", None) {
+            let seen = ask.since.and_then(|since| since.volatile);
+            let told = self.presence_told(&ask.viewer.user, all, seen, &movement.came).await?.into_iter();
+            let told = told.filter(|(sender, _)| takes(presence, "m.presence", Some(sender)));
+            answer.presence = told.map(|(_, event)| event).collect();
         }
         self.add_devices(ask, all, movement, answer).await
     }

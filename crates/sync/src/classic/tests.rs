@@ -355,3 +355,66 @@ async fn receipts_and_account_data_are_told_when_they_change() {
     assert_eq!(names(&answer["account_data"]["events"]), ["m.direct"]);
     assert_eq!(joined(&answer, &room)["account_data"]["events"], of_room);
 }
+
+fn numbers(answer: &Value) -> Vec<u64> {
+    let events = answer["to_device"]["events"].as_array().cloned().unwrap_or_default();
+    events.iter().map(|event| event["content"]["number"].as_u64().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn messages_to_a_device_come_once_and_in_order_and_again_when_an_answer_was_lost() {
+    let house = House::new().await;
+    let mut alice = house.registered("alice").await;
+    house.send_to_device(&alice.viewer, 0..3).await;
+    let mut anew = alice.clone();
+    assert_eq!(numbers(&alice.sync(&house).await), [0, 1, 2]);
+    assert_eq!(numbers(&anew.sync(&house).await), [0, 1, 2], "nobody has shown to have them");
+    house.send_to_device(&alice.viewer, 3..5).await;
+    let lost = alice.clone();
+    assert_eq!(numbers(&alice.sync(&house).await), [3, 4]);
+    assert_eq!(numbers(&lost.clone().sync(&house).await), [3, 4]);
+    assert!(numbers(&alice.sync(&house).await).is_empty());
+    let house = house.restarted().await;
+    assert!(numbers(&alice.sync(&house).await).is_empty());
+    house.send_to_device(&alice.viewer, 5..6).await;
+    assert_eq!(numbers(&alice.sync(&house).await), [5]);
+    alice.since = None;
+    assert_eq!(numbers(&alice.sync(&house).await), [5], "what was acknowledged is gone");
+}
+
+#[tokio::test(start_paused = true)]
+async fn very_many_messages_to_a_device_come_in_several_answers_that_do_not_wait() {
+    let house = House::new().await;
+    let mut alice = house.registered("alice").await;
+    alice.sync(&house).await;
+    house.send_to_device(&alice.viewer, 0..250).await;
+    let (mut all, started) = (Vec::new(), house.clock().monotonic());
+    for count in [100, 100, 50] {
+        let some = numbers(&alice.wait(&house, Duration::from_secs(30)).await);
+        assert_eq!(some.len(), count);
+        all.extend(some);
+    }
+    assert!(all.into_iter().eq(0..250));
+    assert_eq!(house.clock().monotonic().since(started), Duration::ZERO);
+    assert!(!alice.since.as_ref().unwrap().contains("-d"), "the token is plain again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_shares_a_room_with_a_user_learns_of_the_users_new_devices() {
+    let house = House::new().await;
+    let (alice, bob, carol) =
+        (house.registered("alice").await, house.registered("bob").await, house.registered("carol").await);
+    let room = house.room().await;
+    house.join(&room, BOB).await;
+    let (mut alice, mut carol) = (alice, carol);
+    alice.sync(&house).await;
+    carol.sync(&house).await;
+    let device = accounts::NewDevice { display_name: Some("new".to_owned()), ..Default::default() };
+    let (answer, _) = tokio::join!(alice.wait(&house, Duration::from_secs(30)), async {
+        house.clock().sleep(Duration::from_secs(1)).await;
+        house.accounts.begin_session(&bob.viewer.user, device).await.unwrap();
+    });
+    assert_eq!(answer["device_lists"]["changed"], json!([BOB]));
+    assert_eq!(carol.sync(&house).await.get("device_lists"), None);
+    assert_eq!(alice.sync(&house).await.get("device_lists"), None);
+}

@@ -47,12 +47,6 @@ impl Interest {
         Self(self.0 | 1 << ring as u8)
     }
 
-    /// All but `ring`.
-    #[must_use]
-    pub(crate) const fn without(self, ring: Ring) -> Self {
-        Self(self.0 & !(1 << ring as u8))
-    }
-
     const fn has(self, kind: usize) -> bool {
         self.0 >> kind & 1 == 1
     }

@@ -1,6 +1,8 @@
 //! What a log entry says, as far as a client may have to learn of it. The kinds and payloads are their writers'.
 
 use accounts::account_data::{ACCOUNT_DATA_CHANGED, AccountDataLog};
+use accounts::keys::{DEVICE_LIST_CHANGED, KeyChange};
+use accounts::to_device::{TO_DEVICE_SENT, ToDeviceLog};
 use rooms::append::{EVENT_ACCEPTED, LogRecord};
 use rooms::notice::{RECEIPT_MOVED, ReceiptLog};
 use storage::{LogEntry, Record};
@@ -16,6 +18,10 @@ pub(super) enum Entry {
     Receipt(ReceiptLog),
     /// Account data changed.
     AccountData(AccountDataLog),
+    /// Messages came for devices.
+    ToDevice(ToDeviceLog),
+    /// Keys changed.
+    Keys(KeyChange),
     /// Nothing that a client learns of.
     Other,
 }
@@ -32,6 +38,8 @@ impl Entry {
             EVENT_ACCEPTED => LogRecord::decode(payload).map(Self::Event),
             RECEIPT_MOVED => ReceiptLog::decode(payload).map(Self::Receipt),
             ACCOUNT_DATA_CHANGED => AccountDataLog::decode(payload).map(Self::AccountData),
+            TO_DEVICE_SENT => ToDeviceLog::decode(payload).map(Self::ToDevice),
+            DEVICE_LIST_CHANGED => KeyChange::decode(payload).map(Self::Keys),
             _ => Ok(Self::Other),
         };
         read.map_err(damaged)

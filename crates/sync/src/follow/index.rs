@@ -14,6 +14,8 @@ use crate::follow::latest::{Latest, Moved};
 pub(crate) enum RoomStream {
     /// Events.
     Events,
+    /// Changes of the state.
+    State,
     /// Receipts.
     Receipts,
 }
@@ -25,18 +27,16 @@ pub(crate) enum UserStream {
     AccountData,
     /// Messages to the user's devices.
     ToDevice,
-    /// The user's devices and their keys.
-    Devices,
 }
 
 /// What is remembered of one partition.
 #[derive(Debug)]
 struct Part {
     events: Latest<RoomNumber>,
+    states: Latest<RoomNumber>,
     receipts: Latest<RoomNumber>,
     account_data: Latest<UserKey>,
     to_device: Latest<UserKey>,
-    devices: Latest<UserKey>,
     /// When a user's membership of a room last changed.
     memberships: Latest<(UserKey, RoomNumber)>,
     /// The state that a room had when the follower last saw it.
@@ -47,10 +47,10 @@ impl Part {
     fn new(floor: Position) -> Self {
         Self {
             events: Latest::new(floor, limits::SYNC_INDEXED),
+            states: Latest::new(floor, limits::SYNC_INDEXED),
             receipts: Latest::new(floor, limits::SYNC_INDEXED),
             account_data: Latest::new(floor, limits::SYNC_INDEXED),
             to_device: Latest::new(floor, limits::SYNC_INDEXED),
-            devices: Latest::new(floor, limits::SYNC_INDEXED),
             memberships: Latest::new(floor, limits::SYNC_INDEXED),
             roots: HashMap::default(),
         }
@@ -87,6 +87,7 @@ impl Index {
         let Some(part) = self.part_mut(partition) else { return };
         match of {
             RoomStream::Events => part.events.note(room, position),
+            RoomStream::State => part.states.note(room, position),
             RoomStream::Receipts => part.receipts.note(room, position),
         }
     }
@@ -96,6 +97,7 @@ impl Index {
         let Some(part) = self.part(partition) else { return Moved::Unknown };
         match of {
             RoomStream::Events => part.events.moved(&room, since),
+            RoomStream::State => part.states.moved(&room, since),
             RoomStream::Receipts => part.receipts.moved(&room, since),
         }
     }
@@ -105,6 +107,7 @@ impl Index {
         let part = self.part(partition)?;
         match of {
             RoomStream::Events => part.events.last(&room),
+            RoomStream::State => part.states.last(&room),
             RoomStream::Receipts => part.receipts.last(&room),
         }
     }
@@ -115,7 +118,6 @@ impl Index {
         match of {
             UserStream::AccountData => part.account_data.note(user, position),
             UserStream::ToDevice => part.to_device.note(user, position),
-            UserStream::Devices => part.devices.note(user, position),
         }
     }
 
@@ -125,7 +127,15 @@ impl Index {
         match of {
             UserStream::AccountData => part.account_data.moved(user, since),
             UserStream::ToDevice => part.to_device.moved(user, since),
-            UserStream::Devices => part.devices.moved(user, since),
+        }
+    }
+
+    /// When something last happened to a user, if that is known.
+    pub(crate) fn user_last(&self, of: UserStream, partition: Partition, user: &UserKey) -> Option<Position> {
+        let part = self.part(partition)?;
+        match of {
+            UserStream::AccountData => part.account_data.last(user),
+            UserStream::ToDevice => part.to_device.last(user),
         }
     }
 

@@ -15,11 +15,14 @@ mod members;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use accounts::Accounts;
 use accounts::account_data::AccountDataLog;
+use accounts::keys::KeyChange;
+use accounts::to_device::ToDeviceLog;
 use base::backoff::Backoff;
 use base::shutdown::Shutdown;
 use base::{Partition, Position, Positions, limits, task};
-use rooms::append::LogRecord;
+use rooms::append::{LogRecord, rooms_of_user};
 use rooms::event::RoomVersion;
 use rooms::graph::{Graph, head_of};
 use rooms::notice::{ReceiptKind, ReceiptLog};
@@ -64,6 +67,7 @@ impl fmt::Debug for UserKey {
 /// What the follower knows, and who listens to it.
 pub(crate) struct Follower {
     rooms: Arc<Rooms>,
+    accounts: Arc<Accounts>,
     // A mutex: it is held for a look-up or a note, and never across an await.
     index: Mutex<Index>,
     members: Members,
@@ -77,11 +81,11 @@ impl Follower {
     ///
     /// # Errors
     /// When the store is closed.
-    pub(crate) fn new(rooms: Arc<Rooms>) -> Result<Self, Error> {
+    pub(crate) fn new(rooms: Arc<Rooms>, accounts: Arc<Accounts>) -> Result<Self, Error> {
         let heads = heads(&rooms)?;
         let index = Mutex::new(Index::new(heads.as_slice()));
         let seen = watch::Sender::new(heads);
-        Ok(Self { rooms, index, members: Members::default(), bells: Arc::default(), seen })
+        Ok(Self { rooms, accounts, index, members: Members::default(), bells: Arc::default(), seen })
     }
 
     /// The bells.
@@ -108,11 +112,11 @@ impl Follower {
         seen.map(|seen| seen.clone()).map_err(|_| Error::Interrupted)
     }
 
-    /// Follows all partitions, and what is not in the log, until `stop`.
-    pub(crate) fn start(self: &Arc<Self>, stop: &Shutdown) -> Vec<tokio::task::JoinHandle<()>> {
+    /// Follows all partitions, and what is not in the log, until `stopped`.
+    pub(crate) fn start(self: &Arc<Self>, stopped: &Shutdown) -> Vec<tokio::task::JoinHandle<()>> {
         let partitions = self.rooms.store().engine().partitions();
         let follow = |partition| {
-            let (follower, mut stop) = (Arc::clone(self), stop.clone());
+            let (follower, mut stop) = (Arc::clone(self), stopped.clone());
             task::spawn(async move {
                 tokio::select! {
                     () = stop.started() => {}
@@ -121,13 +125,20 @@ impl Follower {
             })
         };
         let mut tasks: Vec<_> = (0..partitions).map(Partition).map(follow).collect();
-        let (follower, mut stop) = (Arc::clone(self), stop.clone());
+        let (follower, mut stop) = (Arc::clone(self), stopped.clone());
         // Subscribed to before anybody can miss it.
         let changes = self.rooms.typing().changes();
         tasks.push(task::spawn(async move {
             tokio::select! {
                 () = stop.started() => {}
                 () = follower.follow_typing(changes) => {}
+            }
+        }));
+        let (follower, mut stop) = (Arc::clone(self), stopped.clone());
+        tasks.push(task::spawn(async move {
+            tokio::select! {
+                () = stop.started() => {}
+                () = follower.follow_presence() => {}
             }
         }));
         tasks
@@ -143,8 +154,25 @@ impl Follower {
                 Err(RecvError::Closed) => return,
             };
             let rooms = rooms.into_iter().map(|room| (room, Ring::Typing)).collect();
-            if let Err(error) = self.ring(Rings { rooms, users: Vec::new() }).await {
+            if let Err(error) = self.ring(Rings { rooms, ..Rings::default() }).await {
                 tracing::error!(%error, "nobody was told who types");
+            }
+        }
+    }
+
+    /// Rings for whose presence changes, until the process ends.
+    async fn follow_presence(&self) {
+        let presence = self.accounts.presence();
+        let mut versions = presence.watch();
+        let mut seen = presence.version();
+        while versions.wait_for(|version| *version > seen).await.is_ok() {
+            let now = presence.version();
+            let changed = presence.since(seen).into_iter().map(|(user, _)| user);
+            let friends: Vec<_> = changed.map(|user| (user, Ring::Presence)).collect();
+            seen = now;
+            let users = friends.iter().map(|(user, ring)| (UserKey::of(user), *ring)).collect();
+            if let Err(error) = self.ring(Rings { users, friends, ..Rings::default() }).await {
+                tracing::error!(%error, "nobody was told who is here");
             }
         }
     }
@@ -209,6 +237,17 @@ impl Follower {
                 self.ask(|index| index.note_user(UserStream::AccountData, partition, user, position));
                 rings.users.push((user, Ring::AccountData));
             }
+            Entry::ToDevice(ToDeviceLog { user, .. }) => {
+                let user = UserKey::of(user);
+                self.ask(|index| index.note_user(UserStream::ToDevice, partition, user, position));
+                rings.users.push((user, Ring::ToDevice));
+            }
+            Entry::Keys(change) => {
+                rings.users.push((UserKey::of(change.user()), Ring::Devices));
+                if let KeyChange::Devices(user) = change {
+                    rings.friends.push((user.clone(), Ring::Devices));
+                }
+            }
             Entry::Event(_) | Entry::Other => {}
         }
     }
@@ -231,6 +270,7 @@ impl Follower {
                 None => state_before(&self.rooms, *room, *position).await?,
             };
             if before != entry.state {
+                self.ask(|index| index.note_room(RoomStream::State, partition, *room, *position));
                 for change in membership_changes(&self.rooms, *room, [before, entry.state]).await? {
                     self.note_member(partition, *position, *room, &change);
                     rings.users.push((UserKey::of(&change.user), Ring::Room));
@@ -262,7 +302,12 @@ impl Follower {
         if self.bells.is_empty() {
             return Ok(());
         }
-        let Rings { mut rooms, mut users } = rings;
+        let Rings { mut rooms, mut users, friends } = rings;
+        for (user, ring) in friends {
+            let theirs = rooms_of_user(self.rooms.store(), &user).await?;
+            let joined = theirs.into_iter().filter(|room| room.membership == "join");
+            rooms.extend(joined.map(|joined| (joined.room, ring)));
+        }
         rooms.sort_unstable_by_key(|(room, ring)| (*room, *ring as u8));
         rooms.dedup();
         for (room, ring) in rooms {
@@ -283,6 +328,8 @@ impl Follower {
 struct Rings {
     rooms: Vec<(RoomNumber, Ring)>,
     users: Vec<(UserKey, Ring)>,
+    /// Users whose rooms' members are meant.
+    friends: Vec<(OwnedUserId, Ring)>,
 }
 
 /// The last acknowledged position of every partition.
