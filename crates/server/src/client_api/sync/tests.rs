@@ -14,7 +14,7 @@ async fn a_sync_answers_with_a_token_from_which_the_next_one_goes_on() {
     assert_eq!(answer.headers["content-type"], "application/json");
     let body = answer.ok();
     let next = body["next_batch"].as_str().unwrap();
-    assert_eq!(body["device_one_time_keys_count"], json!({}));
+    assert_eq!(body["device_one_time_keys_count"], json!({ "signed_curve25519": 0 }));
     let before = app.state.store.clock().monotonic();
     app.get(&alice, &format!("{SYNC}?since={next}&timeout=30000")).await.ok();
     let waited = app.state.store.clock().monotonic().since(before);
@@ -48,4 +48,30 @@ async fn a_filter_may_be_stored_or_stand_in_the_query() {
         let some = app.get(&alice, &format!("{SYNC}?filter={filter}")).await.ok();
         assert_eq!(some.get("account_data"), None);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn sliding_sync_answers_on_both_paths_and_goes_on_from_its_position() {
+    let app = TestApp::new().await;
+    let alice = app.user("alice").await;
+    for path in ["/_matrix/client/v4/sync", "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync"] {
+        let body = json!({
+            "lists": { "all": { "ranges": [[0, 9]], "timeline_limit": 1, "required_state": [] } },
+            "extensions": { "e2ee": { "enabled": true } },
+        });
+        let answer = app.post(&alice, path, body.clone()).await;
+        assert_eq!(answer.headers["content-type"], "application/json");
+        let answer = answer.ok();
+        assert_eq!(answer["lists"]["all"]["count"], 0);
+        let pos = answer["pos"].as_str().unwrap();
+        let before = app.state.store.clock().monotonic();
+        app.post(&alice, &format!("{path}?pos={pos}&timeout=20000"), body).await.ok();
+        assert_eq!(app.state.store.clock().monotonic().since(before).as_secs(), 20);
+    }
+    let path = "/_matrix/client/v4/sync";
+    app.post(&alice, &format!("{path}?pos=7/s1"), json!({})).await.refused(400, "M_UNKNOWN_POS");
+    let backwards = json!({ "lists": { "a": { "ranges": [[5, 1]], "timeline_limit": 1, "required_state": [] } } });
+    app.post(&alice, path, backwards).await.refused(400, "M_INVALID_PARAM");
+    app.post(&alice, path, json!({ "lists": 7 })).await.refused(400, "M_BAD_JSON");
+    app.post(&nobody(), path, json!({})).await.refused(401, "M_MISSING_TOKEN");
 }
