@@ -362,8 +362,11 @@ pub const SEEN_WRITTEN_AT_ONCE: usize = 500;
 /// Longest address or name of a client that is noted, in characters.
 pub const SEEN_TEXT_CHARACTERS: usize = 200;
 
-/// Longest content of one piece of account data, in bytes: with its names it must fit a value.
-pub const ACCOUNT_DATA_BYTES: usize = VALUE_BYTES - 2 * 1024;
+/// Longest content of one piece of account data, in bytes: the push rules of somebody in 3,000 rooms with a rule each.
+pub const ACCOUNT_DATA_BYTES: usize = 1024 * 1024;
+
+/// Largest part of such a content that is one value, in bytes; with its names it must fit.
+pub const ACCOUNT_DATA_PART_BYTES: usize = 64 * 1024;
 
 /// Longest type of account data, in bytes, as event types (<https://spec.matrix.org/v1.19/client-server-api/#size-limits>).
 pub const ACCOUNT_DATA_TYPE_BYTES: usize = 255;

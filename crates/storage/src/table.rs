@@ -108,6 +108,8 @@ pub const PROFILE: TableId = TableId(72);
 pub const DIRECTORY_NAME: TableId = TableId(73);
 /// The filters of clients: hash of user, hash of filter → filter.
 pub const FILTER: TableId = TableId(74);
+/// Parts of account data that is too large for a row: hash of user, content, number → bytes.
+pub const ACCOUNT_DATA_PART: TableId = TableId(75);
 /// Where users are notified: hash of user, of the pusher's app and key → pusher.
 pub const PUSHER: TableId = TableId(78);
 /// Whose pushers have a key: hash of app and key, of user → user.
@@ -218,6 +220,7 @@ pub const CATALOGUE: &[TableEntry] = &[
     entry(PROFILE, "profile", "accounts"),
     entry(DIRECTORY_NAME, "directory_name", "accounts"),
     entry(FILTER, "filter", "accounts"),
+    entry(ACCOUNT_DATA_PART, "account_data_part", "accounts"),
     entry(PUSHER, "pusher", "accounts"),
     entry(PUSHER_OWNER, "pusher_owner", "accounts"),
     entry(DEVICE_STATE, "device_state", "accounts"),

@@ -4,9 +4,10 @@
 //! A second index has what a user last changed in the order of the log, so that a sync finds what moved since its token with
 //! one short scan, and an idle one finds nothing with one seek.
 //!
-//! Where to go: `record` is what is stored; [`tags`] and [`ignored`] know what some types mean.
+//! Where to go: `record` is what is stored, `parts` what of it is too large for a row; [`tags`] and [`ignored`] know what some types mean.
 
 pub mod ignored;
+mod parts;
 mod record;
 pub mod tags;
 
@@ -17,7 +18,7 @@ use base::{Position, limits};
 use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use storage::table::{ACCOUNT_DATA, ACCOUNT_DATA_ORDER};
+use storage::table::{ACCOUNT_DATA, ACCOUNT_DATA_ORDER, ACCOUNT_DATA_PART};
 use storage::{Batch, Direction, Key, KeyRange, KeyWriter, Kind, NoPrevious, Record, Template, Version, split_stamp};
 
 use crate::accounts::{Accounts, settle};
@@ -25,6 +26,7 @@ use crate::error::{Error, Refusal};
 use crate::push_rules;
 use crate::user::digest;
 
+use parts::Kept;
 use record::{DataRecord, Name, order_key, order_start};
 
 /// Log entries of this kind say that a user's account data changed; their payload is an [`AccountDataLog`], their partition
@@ -67,6 +69,7 @@ pub struct AccountData {
 /// As it was read.
 struct Stored {
     record: DataRecord,
+    content: Option<String>,
     position: Position,
     version: Version,
 }
@@ -86,7 +89,7 @@ impl Accounts {
         kind: &str,
     ) -> Result<Option<Box<RawValue>>, Error> {
         let stored = self.stored_data(&Name::of(user, room, kind)).await?;
-        let stored = stored.and_then(|stored| stored.record.content).map(content).transpose()?;
+        let stored = stored.and_then(|stored| stored.content).map(content).transpose()?;
         if room.is_none() && kind == push_rules::TYPE && self.exists(user).await? {
             // Everybody has push rules; what is stored may lack some that are newer.
             return push_rules::content(user, stored.as_deref()).map(Some);
@@ -131,7 +134,7 @@ impl Accounts {
         check_kind(kind)?;
         let name = Name::of(user, room, kind);
         settle!(self, async {
-            let Some(stored) = self.stored_data(&name).await?.filter(|stored| stored.record.content.is_some()) else {
+            let Some(stored) = self.stored_data(&name).await?.filter(|stored| stored.content.is_some()) else {
                 return Ok(());
             };
             self.write_data(&name, None, Some(stored)).await.map(drop)
@@ -156,7 +159,7 @@ impl Accounts {
         }
         settle!(self, async {
             let stored = self.stored_data(&name).await?;
-            let before = stored.as_ref().and_then(|stored| stored.record.content.clone()).map(content).transpose()?;
+            let before = stored.as_ref().and_then(|stored| stored.content.clone()).map(content).transpose()?;
             let Some(after) = change(before.as_deref())? else {
                 return Ok(stored.map_or(Position::START, |stored| stored.position));
             };
@@ -181,12 +184,14 @@ impl Accounts {
             let keys = page.rows.iter().map(|row| Name::key_of_order(user, &row.value));
             let keys: Vec<Key> = keys.collect::<Option<_>>().ok_or_else(|| Error::damaged("an order of data"))?;
             // A row may have changed since the page was read; then it comes as it is now, and again from its new place.
-            for row in self.store().engine().get_many(&keys).await.map_err(reading())?.into_iter().flatten() {
-                let Stored { record, position, .. } = decode(&row)?;
-                if record.content.is_none() && since == Position::START {
+            let rows = self.store().engine().get_many(&keys).await.map_err(reading())?;
+            for (key, row) in keys.iter().zip(rows).filter_map(|(key, row)| row.map(|row| (key, row))) {
+                let Some(stored) = self.whole(user, key, row).await? else { continue };
+                let Stored { record, position, content: kept, .. } = stored;
+                if kept.is_none() && since == Position::START {
                     continue;
                 }
-                let content = content(record.content.unwrap_or_else(|| "{}".to_owned()))?;
+                let content = content(kept.unwrap_or_else(|| "{}".to_owned()))?;
                 changed.push(AccountData { room: record.room, kind: record.kind, content, position });
             }
             match page.rest {
@@ -204,7 +209,7 @@ impl Accounts {
 
     /// Removes all account data of `user`.
     pub(crate) async fn remove_account_data(&self, user: &UserId) -> Result<(), Error> {
-        for table in [ACCOUNT_DATA, ACCOUNT_DATA_ORDER] {
+        for table in [ACCOUNT_DATA, ACCOUNT_DATA_ORDER, ACCOUNT_DATA_PART] {
             self.remove_range(KeyRange::prefix(table, &digest(user))).await?;
         }
         self.ignored.forget(&digest(user));
@@ -212,8 +217,31 @@ impl Accounts {
     }
 
     async fn stored_data(&self, name: &Name) -> Result<Option<Stored>, Error> {
-        let row = self.store().get(&name.key()).await.map_err(Error::storage("reading account data"))?;
-        row.as_ref().map(decode).transpose()
+        let key = name.key();
+        match self.store().get(&key).await.map_err(Error::storage("reading account data"))? {
+            Some(row) => self.whole(&name.user, &key, row).await,
+            None => Ok(None),
+        }
+    }
+
+    /// What was read from `key`, with its content. Its parts may have been replaced since; then the row is read again.
+    async fn whole(&self, user: &UserId, key: &Key, mut row: storage::Stored) -> Result<Option<Stored>, Error> {
+        for _ in 0..limits::ACCOUNT_ATTEMPTS {
+            let (mut record, position) = decode(&row)?;
+            let version = row.version;
+            let content = match &mut record.kept {
+                Kept::Deleted => Some(None),
+                Kept::Whole(text) => Some(Some(std::mem::take(text))),
+                Kept::Parts(parts) => self.join_parts(user, *parts).await?.map(Some),
+            };
+            if let Some(content) = content {
+                return Ok(Some(Stored { record, content, position, version }));
+            }
+            let again = self.store().get(key).await.map_err(Error::storage("reading account data"))?;
+            let Some(again) = again else { return Ok(None) };
+            row = again;
+        }
+        Err(Error::Busy { attempts: limits::ACCOUNT_ATTEMPTS })
     }
 
     /// Writes one piece, its place in the order, and the log entry, all at once.
@@ -229,10 +257,12 @@ impl Accounts {
         let log = AccountDataLog { user: user.clone(), room: room.clone(), kind: kind.clone() };
         let partition = self.store().partition_of(user.as_str());
         let stamp = batch.append(partition, ACCOUNT_DATA_CHANGED, log.encode());
-        let record = DataRecord { room: room.clone(), kind: kind.clone(), content };
+        let kept = Kept::put(self, &mut batch, user, content);
+        let record = DataRecord { room: room.clone(), kind: kind.clone(), kept };
         batch.put_template(Template::plain(key.to_bytes()), Template::with_stamp(record.encode(), stamp));
         if let Some(before) = before {
             batch.delete(&order_key(user, before.position));
+            before.record.kept.delete(&mut batch, user);
         }
         let place = KeyWriter::new(ACCOUNT_DATA_ORDER).part(&digest(user)).stamp(stamp).template();
         batch.put_template(place, Template::plain(name.order_value()));
@@ -275,10 +305,10 @@ fn check_content(content: &RawValue) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn decode(row: &storage::Stored) -> Result<Stored, Error> {
+fn decode(row: &storage::Stored) -> Result<(DataRecord, Position), Error> {
     let (value, position) = split_stamp(&row.value).ok_or_else(|| Error::damaged("account data without a position"))?;
     let record = DataRecord::decode(value).map_err(|error| Error::damaged(format!("account data: {error}")))?;
-    Ok(Stored { record, position, version: row.version })
+    Ok((record, position))
 }
 
 fn content(stored: String) -> Result<Box<RawValue>, Error> {

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use storage::table::{ACCOUNT_DATA, ACCOUNT_DATA_ORDER};
 use storage::{Key, KeyRange, NoPrevious, Record};
 
+use crate::account_data::parts::Kept;
 use crate::user::digest;
 
 /// One piece. Its value ends with the position of its last change.
@@ -14,8 +15,7 @@ use crate::user::digest;
 pub(super) struct DataRecord {
     pub(super) room: Option<OwnedRoomId>,
     pub(super) kind: String,
-    /// JSON; `None` when it was deleted. The row stays, for clients that have not heard of it.
-    pub(super) content: Option<String>,
+    pub(super) kept: Kept,
 }
 
 impl Record for DataRecord {

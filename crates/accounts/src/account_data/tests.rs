@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use base::Position;
+use base::{Position, limits};
 use proptest::prelude::*;
 use ruma::{OwnedRoomId, UserId, room_id, user_id};
 use serde_json::value::RawValue;
+use storage::table::ACCOUNT_DATA_PART;
+use storage::{Direction, KeyRange};
 
 use crate::accounts::Accounts;
 use crate::error::{Error, Refusal};
@@ -85,7 +87,7 @@ async fn what_the_server_manages_and_what_is_no_object_is_refused() {
             assert!(matches!(outcome, Err(Error::Refused(Refusal::ServerManaged { .. }))));
         }
     }
-    let large = raw(&format!(r#"{{"a":"{}"}}"#, "x".repeat(base::limits::ACCOUNT_DATA_BYTES)));
+    let large = raw(&format!(r#"{{"a":"{}"}}"#, "x".repeat(limits::ACCOUNT_DATA_BYTES)));
     for (kind, content, code) in [
         ("a", raw("[]"), "M_BAD_JSON"),
         ("a", raw("7"), "M_BAD_JSON"),
@@ -96,6 +98,44 @@ async fn what_the_server_manages_and_what_is_no_object_is_refused() {
             panic!("{kind} was kept");
         };
         assert_eq!(refusal.code(), code);
+    }
+}
+
+#[tokio::test]
+async fn what_is_too_large_for_a_row_lies_in_parts_that_come_and_go_with_it() {
+    let accounts = accounts().await;
+    let parts = || async {
+        let range = KeyRange::table(ACCOUNT_DATA_PART);
+        accounts.store().scan(&range, Direction::Forward, 1_000).await.unwrap().rows.len()
+    };
+    let large = |letter: &str, bytes: usize| format!(r#"{{"a":"{}"}}"#, letter.repeat(bytes / letter.len()));
+    for (content, count) in [
+        (large("x", 2 * limits::ACCOUNT_DATA_PART_BYTES), 3),
+        (large("ö", limits::ACCOUNT_DATA_BYTES - 10), limits::ACCOUNT_DATA_BYTES / limits::ACCOUNT_DATA_PART_BYTES),
+        (large("x", limits::ACCOUNT_DATA_PART_BYTES), 2),
+        ("{}".to_owned(), 0),
+        (large("y", limits::ACCOUNT_DATA_PART_BYTES), 2),
+    ] {
+        set(&accounts, "a", &content).await;
+        assert_eq!(accounts.account_data(alice(), None, "a").await.unwrap().unwrap().get(), content);
+        assert_eq!(since(&accounts, Position::START).await, [("a".to_owned(), content)]);
+        assert_eq!(parts().await, count);
+    }
+    accounts.delete_account_data(alice(), None, "a").await.unwrap();
+    assert_eq!(parts().await, 0);
+    assert!(accounts.account_data(alice(), None, "a").await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn who_reads_while_another_writes_gets_one_of_the_two() {
+    let accounts = accounts().await;
+    let content = |letter: &str| format!(r#"{{"a":"{}"}}"#, letter.repeat(3 * limits::ACCOUNT_DATA_PART_BYTES));
+    let contents = [content("x"), content("y")];
+    set(&accounts, "a", &contents[0]).await;
+    for round in 0..20 {
+        let write = set(&accounts, "a", &contents[(round + 1) % 2]);
+        let (_, read) = tokio::join!(write, accounts.account_data(alice(), None, "a"));
+        assert!(contents.iter().any(|content| content == read.as_ref().unwrap().as_ref().unwrap().get()));
     }
 }
 
@@ -116,7 +156,7 @@ async fn tags_come_and_go_one_by_one() {
     assert_eq!(names().await, ["u.work"]);
     assert!(since(&accounts, before).await.is_empty(), "removing nothing changes nothing");
 
-    let long = "x".repeat(base::limits::TAG_BYTES + 1);
+    let long = "x".repeat(limits::TAG_BYTES + 1);
     assert!(matches!(accounts.set_tag(alice(), room, &long, &info).await, Err(Error::Refused(_))));
 }
 

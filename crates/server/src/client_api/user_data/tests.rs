@@ -21,7 +21,7 @@ async fn account_data_is_kept_globally_and_for_a_room() {
         app.put(&alice, &path, json!([])).await.refused(400, "M_BAD_JSON");
         app.put(&alice, &path, json!("text")).await.refused(400, "M_BAD_JSON");
         app.raw(&alice, "PUT", &path, "{").await.refused(400, "M_NOT_JSON");
-        app.put(&alice, &path, json!({ "large": "x".repeat(100_000) })).await.refused(413, "M_TOO_LARGE");
+        app.put(&alice, &path, json!({ "large": "x".repeat(1_100_000) })).await.refused(413, "M_TOO_LARGE");
 
         let unstable = path.replace("/v3/", "/unstable/org.matrix.msc3391/");
         app.delete(&bob, &unstable, json!({})).await.refused(403, "M_FORBIDDEN");
