@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use accounts::{Accounts, AccountsOptions, Guests, RegistrationMode, RegistrationOptions};
 use base::shutdown::{self, ShutdownTrigger};
+use delivery::accounts_to_rooms;
 use media::{Media, MediaOptions};
 use rooms::{EncryptionPolicy, Rooms, RoomsOptions};
 use ruma::{OwnedServerName, RoomVersionId, ServerName};
@@ -78,6 +79,10 @@ impl AppState {
         let syncer = Syncer::open(Arc::clone(&rooms), Arc::clone(&accounts))?;
         let (stop, stopped) = shutdown::channel();
         syncer.start(&stopped);
+        // Where several processes share the store, one of them reads, under a lease in its name.
+        let is_shared = store.engine().name() == "postgres";
+        let holder = is_shared.then(|| format!("process {:016x}", store.random().next_u64()));
+        accounts_to_rooms::start(&store, &accounts, &rooms, holder.as_deref(), &stopped);
         let health = HealthWatch::of(&store);
         let limiter = Limiter::new(config.limits.enabled, store.clock().clone());
         Ok(Self(Arc::new(Handles { config, limiter, health, store, accounts, media, rooms, syncer, stop })))

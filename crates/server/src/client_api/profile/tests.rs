@@ -1,5 +1,7 @@
 //! Profiles by requests.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::http::test_app::{TestApp, nobody};
@@ -31,6 +33,22 @@ async fn fields_are_set_by_their_user_and_read_by_all() {
     let unstable = format!("/_matrix/client/unstable/uk.tcpip.msc4133/profile/{}/org.example.job", alice.id);
     app.put(&alice, &unstable, json!({ "org.example.job": 1 })).await.ok();
     assert_eq!(app.get(&nobody(), &unstable).await.ok()["org.example.job"], 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_name_is_shown_in_the_rooms_where_one_is() {
+    let app = TestApp::new().await;
+    let alice = app.user("alice").await;
+    let made = app.post(&alice, "/_matrix/client/v3/createRoom", json!({ "preset": "public_chat" })).await.ok();
+    let room = made["room_id"].as_str().unwrap();
+    for (field, value) in [("displayname", "LemurLover"), ("avatar_url", "LemurLover")] {
+        let path = format!("/_matrix/client/v3/profile/{}/{field}", alice.id);
+        app.put(&alice, &path, json!({ field: value })).await.ok();
+        app.wait(Duration::from_secs(2)).await;
+        let member = format!("/_matrix/client/v3/rooms/{room}/state/m.room.member/{}", alice.id);
+        let shown = app.get(&alice, &member).await.ok();
+        assert_eq!((&shown["membership"], &shown[field]), (&json!("join"), &json!(value)));
+    }
 }
 
 #[tokio::test]
