@@ -113,7 +113,14 @@ impl Propose for Arriving {
         };
         let mut by_before = view.deciding(before, &pdu).await.or_else(no_state)?;
         let mut by_now = match self.source {
-            Source::Live => view.deciding(view.head.state, &pdu).await.or_else(no_state)?,
+            Source::Live => {
+                let mut now = view.head.state;
+                if matches!(self.placing, Placing::AfterState(_)) {
+                    // What happened in the gap is not in the room's state yet, and has to count.
+                    now = resolve(&view.graph, &mut view.nodes, &[now, before]).await?;
+                }
+                view.deciding(now, &pdu).await.or_else(no_state)?
+            }
             // What is old is not judged by what is now.
             Source::History => by_before.clone(),
         };

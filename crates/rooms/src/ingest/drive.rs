@@ -94,8 +94,22 @@ impl Rooms {
             let placed: Vec<OwnedEventId> = placed.map(|(id, _)| id.clone()).collect();
             history::link(self.store(), room, &placed).await?;
         }
+        for (id, _) in report.events.iter().filter(|(_, verdict)| **verdict == Verdict::Known) {
+            // It is in the room, so nothing more will be done with it.
+            self.release(Digest::of_id(room_id, id)).await?;
+        }
         report.ids.retain(|place, _| !report.unnamed.contains_key(place));
         Ok(report)
+    }
+}
+
+impl Rooms {
+    /// What was under suspicion is so no longer.
+    async fn release(&self, digest: Digest) -> Result<(), Error> {
+        if self.workshop().acquit(digest) {
+            set_aside::remove(self.store(), digest).await?;
+        }
+        Ok(())
     }
 }
 
@@ -292,10 +306,8 @@ impl<'a> Driver<'a> {
 
     /// What was under suspicion and went well is so no longer.
     async fn acquit(&self, noted: &Noted) -> Result<(), Error> {
-        for digest in noted.digests() {
-            if self.rooms.workshop().acquit(digest) {
-                set_aside::remove(self.rooms.store(), digest).await?;
-            }
+        for digest in noted.digests().filter(|_| noted.is_last()) {
+            self.rooms.release(digest).await?;
         }
         Ok(())
     }

@@ -75,16 +75,23 @@ async fn followed(
     run: Vec<(EventNumber, EventFacts)>,
 ) -> Result<Vec<(EventNumber, EventFacts)>, Error> {
     let in_run: BTreeSet<EventNumber> = run.iter().map(|(event, _)| *event).collect();
-    let (mut kept, mut followed) = (Vec::new(), BTreeSet::new());
-    for (event, facts) in run.into_iter().rev() {
-        let by = accepted_followers(graph, event).await?;
-        if by.iter().any(|follower| !in_run.contains(follower) || followed.contains(follower)) {
-            followed.insert(event);
-            kept.push((event, facts));
+    let mut by = Vec::with_capacity(run.len());
+    for (event, _) in &run {
+        by.push(accepted_followers(graph, *event).await?);
+    }
+    let mut kept: BTreeSet<EventNumber> = BTreeSet::new();
+    loop {
+        let before = kept.len();
+        for ((event, _), by) in run.iter().zip(&by).rev() {
+            if by.iter().any(|follower| !in_run.contains(follower) || kept.contains(follower)) {
+                kept.insert(*event);
+            }
+        }
+        // Each round keeps more, of finitely many.
+        if kept.len() == before {
+            return Ok(run.into_iter().filter(|(event, _)| kept.contains(event)).collect());
         }
     }
-    kept.reverse();
-    Ok(kept)
 }
 
 /// The accepted events that follow `event`, be it past others.
@@ -119,23 +126,16 @@ async fn unplaced(graph: &Graph<'_>, events: &[OwnedEventId]) -> Result<Vec<(Eve
     // Depths are what servers say; the order of the graph is what is true.
     let mut sorted: Vec<(EventNumber, EventFacts)> = Vec::with_capacity(run.len());
     let mut open: BTreeSet<EventNumber> = run.iter().map(|(number, _)| *number).collect();
-    while !run.is_empty() {
-        let before = run.len();
-        let mut rest = Vec::new();
-        for (number, facts) in run {
-            if facts.prev.iter().any(|prev| *prev != number && open.contains(prev)) {
-                rest.push((number, facts));
-            } else {
-                open.remove(&number);
-                sorted.push((number, facts));
-            }
-        }
-        if rest.len() == before {
-            // Only in versions 1 and 2, where ids are given, can events name each other in a circle.
-            sorted.append(&mut rest);
-        }
-        run = rest;
+    let is_free = |(number, facts): &(EventNumber, EventFacts), open: &BTreeSet<EventNumber>| {
+        !facts.prev.iter().any(|prev| prev != number && open.contains(prev))
+    };
+    while let Some(at) = run.iter().position(|event| is_free(event, &open)) {
+        let (number, facts) = run.remove(at);
+        open.remove(&number);
+        sorted.push((number, facts));
     }
+    // Only in versions 1 and 2, where ids are given, can events name each other in a circle.
+    sorted.append(&mut run);
     Ok(sorted)
 }
 
@@ -161,10 +161,7 @@ impl Gap {
         if !matches!(end, Order::History(_)) {
             let before = timeline::entries(store, room, [Order::START, end], Direction::Backward, 1).await?;
             match before.first().map(|entry| (entry.order, entry.state)) {
-                Some((Order::Live(position), state)) => {
-                    return Ok(Self { after: Some((position, state)), lowest: u64::MAX });
-                }
-                Some((Order::Filled(position, _), state)) => {
+                Some((Order::Live(position) | Order::Filled(position, _), state)) => {
                     let filled = [Order::Filled(position, 0), Order::Filled(position, u64::MAX)];
                     let lowest = lowest(store, room, filled).await?;
                     return Ok(Self { after: Some((position, state)), lowest });

@@ -456,11 +456,12 @@ impl Machine {
         prev.filter(|id| self.holds(id) != Held::InGraph && !self.is_coming(id)).collect()
     }
 
-    /// Events of the timeline with something missing before them.
+    /// Events of the timeline with something missing before them, and no state to come after in its place.
     fn lacking_prev(&self) -> impl Iterator<Item = (&OwnedEventId, &Item)> {
-        self.items.iter().filter(|(_, item)| {
+        let given = |id: &OwnedEventId| matches!(self.states.get(id), Some(Some(_)));
+        self.items.iter().filter(move |(id, item)| {
             let gone = |id| self.holds(id) != Held::InGraph && !self.is_coming(id);
-            item.role == Role::Timeline && item.taken.pdu().prev_events().iter().any(gone)
+            item.role == Role::Timeline && !given(id) && item.taken.pdu().prev_events().iter().any(gone)
         })
     }
 
@@ -500,11 +501,8 @@ impl Machine {
                 item.role = Role::Timeline;
             }
         }
-        let lacking: Vec<(OwnedEventId, bool)> = self
-            .lacking_prev()
-            .filter(|(id, _)| !matches!(self.states.get(*id), Some(Some(_))))
-            .map(|(id, item)| (id.clone(), item.rooted))
-            .collect();
+        let lacking: Vec<(OwnedEventId, bool)> =
+            self.lacking_prev().map(|(id, item)| (id.clone(), item.rooted)).collect();
         let in_rounds = self.source == Source::Live && self.rounds < limits::INGEST_MISSING_ROUNDS;
         if in_rounds && lacking.iter().any(|(_, rooted)| !rooted) {
             need.missing_before = lacking.into_iter().filter(|(_, rooted)| !rooted).map(|(id, _)| id).collect();

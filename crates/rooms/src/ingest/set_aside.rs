@@ -180,6 +180,11 @@ macro_rules! first_version {
 first_version!(SetAside, Noted);
 
 impl Noted {
+    /// Whether work that went well was the last there is to be done under these names.
+    pub(super) fn is_last(&self) -> bool {
+        self.0.iter().all(|event| event.event.is_none() || event.stage == Stage::Judge)
+    }
+
     pub(super) fn digests(&self) -> impl Iterator<Item = Digest> + '_ {
         self.0.iter().map(|event| event.digest)
     }

@@ -1,6 +1,7 @@
 //! Servers to test with: rooms in a store of their own, a peer that answers from what it has, and a generator of rooms with
 //! forks in which people get in each other's way.
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -80,8 +81,8 @@ pub(super) fn beginning(room: &Room) -> Vec<Pdu> {
     events
 }
 
-pub(super) fn json_of(events: impl IntoIterator<Item = &Pdu>) -> Vec<Bytes> {
-    events.into_iter().map(|pdu| pdu.json().clone()).collect()
+pub(super) fn json_of(events: impl IntoIterator<Item = impl Borrow<Pdu>>) -> Vec<Bytes> {
+    events.into_iter().map(|pdu| pdu.borrow().json().clone()).collect()
 }
 
 /// Sends events that were just said.
@@ -121,6 +122,31 @@ impl Fetch for Keys {
 
     async fn state_ids(&self, _: &RoomId, _: &EventId) -> Option<StateIds> {
         None
+    }
+}
+
+/// A server that gives events of another room, and states of which nothing is to be had.
+pub(super) struct Liar {
+    pub(super) foreign: Bytes,
+}
+
+#[async_trait]
+impl Fetch for Liar {
+    async fn keys(&self, _: &[NeededKey]) -> KeyRing {
+        ring(&SERVERS, FOREVER)
+    }
+
+    async fn missing_events(&self, _: &RoomId, _: &[OwnedEventId], _: &[OwnedEventId], limit: usize) -> Vec<Bytes> {
+        vec![self.foreign.clone(); limit * 2]
+    }
+
+    async fn events(&self, _: &RoomId, ids: &[OwnedEventId]) -> Vec<Bytes> {
+        vec![self.foreign.clone(); ids.len() + 10]
+    }
+
+    async fn state_ids(&self, _: &RoomId, _: &EventId) -> Option<StateIds> {
+        let made_up = |n: u32| EventId::parse(format!("${n:043}")).unwrap();
+        Some(StateIds { state: (0..50).map(made_up).collect(), auth_chain: (50..90).map(made_up).collect() })
     }
 }
 
