@@ -2,6 +2,7 @@
 //! goes off, as `panic@judge`, and perhaps itself, as `panic@judge#name`. It is in no other build.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use std::time::Duration;
 pub(crate) const KEY: &str = "bomb";
 
 static DEFUSED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+static BURNING: AtomicUsize = AtomicUsize::new(0);
 
 /// Makes the bombs of this name harmless, also those that are burning.
 pub(crate) fn defuse(name: &str) {
@@ -19,6 +21,13 @@ fn is_defused(json: &str) -> bool {
     DEFUSED.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|name| json.contains(name))
 }
 
+/// Returns when one more bomb that does not end has begun to burn.
+pub(crate) async fn wait_for_the_fuse() {
+    while BURNING.swap(0, Ordering::SeqCst) == 0 {
+        tokio::task::yield_now().await;
+    }
+}
+
 /// Goes off if `json` has a bomb for this stage.
 pub(crate) fn explode(stage: &str, json: &[u8]) {
     let json = String::from_utf8_lossy(json);
@@ -27,6 +36,7 @@ pub(crate) fn explode(stage: &str, json: &[u8]) {
         panic!("boom: {json}");
     }
     if planted("time") {
+        BURNING.fetch_add(1, Ordering::SeqCst);
         // Nobody sends anything: it only waits.
         let (_silent, nothing) = std::sync::mpsc::channel::<()>();
         while planted("time") {

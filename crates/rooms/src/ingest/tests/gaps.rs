@@ -8,8 +8,8 @@ use serde_json::json;
 use storage::MemoryDisk;
 
 use super::world::{Keys, Peer, begin, beginning, latest, outcome, rooms_on, send, send_as, shown};
-use crate::event::Pdu;
 use crate::event::fixture::{ALICE, BOB, Room};
+use crate::event::{Pdu, Standing};
 use crate::graph::{Graph, Place};
 use crate::ingest::{Source, Verdict};
 use crate::number::{EventNumber, RoomNumber};
@@ -47,6 +47,36 @@ async fn facts(rooms: &Rooms, room: RoomNumber, pdu: &Pdu) -> (EventNumber, Opti
 }
 
 #[tokio::test]
+async fn a_gap_is_marked_by_a_name_without_an_event_and_filled_in_its_place() {
+    let mut room = Room::new(latest());
+    room.set(BOB, "m.room.member", BOB, json!({ "membership": "join" }));
+    let mut events = beginning(&room);
+    events.extend((0..12).map(|n| room.message(BOB, &n.to_string()).pdu));
+    let (peer, rooms, number) = two(&events, 6).await;
+    let late = &events[14..];
+    let report = send(&rooms, late, &peer).await;
+    assert!(report.events.values().all(|it| matches!(it, Verdict::Accepted | Verdict::Outlier)), "{report:?}");
+    let (_, first) = facts(&rooms, number, &late[0]).await;
+    let graph = Graph::new(rooms.store(), number, latest());
+    assert_eq!(graph.facts(&first.unwrap().prev).await.unwrap(), [None], "the event before the gap is a name only");
+    assert_eq!(
+        outcome(&rooms, number).await.extremities.len(),
+        2,
+        "what came before the gap is not known to be followed"
+    );
+
+    // Fetched from its end, in two parts.
+    for part in [&events[10..14], &events[6..10]] {
+        send_as(&rooms, part, Source::History, &peer).await;
+    }
+    let shown = shown(&rooms, number).await;
+    assert_eq!(shown.iter().map(|(_, id)| id.clone()).collect::<Vec<_>>(), ids(&events), "in the order of the graph");
+    assert!(shown[6..14].iter().all(|(order, _)| matches!(order, Order::Filled(..))), "{shown:?}");
+    let expected = outcome(&peer.rooms, peer.room).await;
+    assert_eq!(outcome(&rooms, number).await, expected);
+}
+
+#[tokio::test]
 async fn what_lies_before_the_first_event_goes_into_the_history() {
     let mut room = Room::new(latest());
     room.set(BOB, "m.room.member", BOB, json!({ "membership": "join" }));
@@ -71,6 +101,31 @@ async fn what_lies_before_the_first_event_goes_into_the_history() {
     let graph = Graph::new(rooms.store(), number, latest());
     let expected = &outcome(&peer.rooms, peer.room).await.graph[events[3].id()].1;
     assert_eq!(super::world::entries(&graph, before).await, *expected, "its state is the one of its time");
+}
+
+#[tokio::test]
+async fn an_outlier_keeps_its_number_when_it_comes_into_the_graph() {
+    for version in crate::event::RoomVersion::all() {
+        let mut room = Room::new(version);
+        let mut events = beginning(&room);
+        events.push(room.set(BOB, "m.room.member", BOB, json!({ "membership": "join" })).pdu);
+        events.extend((0..3).map(|n| room.message(BOB, &n.to_string()).pdu));
+        let (peer, rooms, number) = two(&events, 4).await;
+        let report = send(&rooms, &events[7..], &peer).await;
+        assert_eq!(report.events[events[4].id()], Verdict::Outlier, "what the message leans on was fetched");
+        let (outlier, of_outlier) = facts(&rooms, number, &events[4]).await;
+        assert_eq!(of_outlier.unwrap().place, Place::Outlier);
+        let members = outcome(&rooms, number).await.members;
+        assert!(members.contains_key(BOB), "the state that was asked for has him");
+        send(&rooms, &events[4..7], &peer).await;
+        let (promoted, of_promoted) = facts(&rooms, number, &events[4]).await;
+        assert_eq!(promoted, outlier, "version {}", version.id());
+        let of_promoted = of_promoted.unwrap();
+        assert!(matches!(of_promoted.place, Place::InGraph { .. }));
+        assert_eq!(of_promoted.standing, Standing::Accepted);
+        let (expected, found) = (outcome(&peer.rooms, peer.room).await, outcome(&rooms, number).await);
+        assert_eq!((found.graph, found.state, found.shown), (expected.graph, expected.state, expected.shown));
+    }
 }
 
 #[tokio::test]

@@ -1,9 +1,10 @@
 //! Poison: events that panic, do not end, or take the process down, at each stage. Only they are affected, and after at most
 //! two crashes the server is in service.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::json;
 use storage::{EngineChoice, MemoryDisk, Store};
@@ -78,6 +79,33 @@ async fn what_is_set_aside_is_tried_again_on_request_and_leaves_when_that_goes_w
     assert_eq!(rooms.replay(digest, &NoFetch).await.unwrap(), Replayed::Unknown);
 }
 
+#[test]
+fn work_that_does_not_end_is_left_to_itself() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let mut room = Room::new(latest());
+        let (rooms, number) = heard(&room).await;
+        for stage in ["check", "judge"] {
+            let mut side = room.clone();
+            let bomb = bomb(&mut side, &format!("time@{stage}#never-ends"));
+            let late = async {
+                // Until the work is under way, by the clock on the wall.
+                bombs::wait_for_the_fuse().await;
+                tokio::time::advance(base::limits::INGEST_EVENT_TIME + Duration::from_secs(1)).await;
+            };
+            let (report, ()) = tokio::join!(send(&rooms, [&bomb], &Keys), late);
+            assert_eq!(report.of(0), Some(&Verdict::SetAside), "{stage}");
+            let said = room.message(ALICE, stage).pdu;
+            assert_eq!(send(&rooms, [&said], &Keys).await.of(0), Some(&Verdict::Accepted), "{stage}");
+            assert!(outcome(&rooms, number).await.shown.contains(said.id()));
+        }
+        let causes: Vec<_> = rooms.set_aside(10).await.unwrap().into_iter().map(|(_, row)| row.cause).collect();
+        assert_eq!(causes, [Cause::TooSlow, Cause::TooSlow]);
+    });
+    bombs::defuse("never-ends");
+    runtime.shutdown_background();
+}
+
 const PLAN: &str = "HOLDFAST_POISON_PLAN";
 
 /// Not a test: a server that gets a bomb, in a process of its own.
@@ -117,6 +145,23 @@ fn start(what: &str, folder: &Path) -> (bool, String) {
         .output()
         .unwrap();
     (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[test]
+fn what_takes_the_process_down_is_set_aside_by_the_third_start() {
+    for what in ["abort@check", "abort@judge", "stack@verify", "stack@judge"] {
+        let folder = tempfile::tempdir().unwrap();
+        let data: PathBuf = folder.path().join("data");
+        for start_number in 1..=2 {
+            let (ended_well, said) = start(what, &data);
+            assert!(!ended_well, "{what}, start {start_number}: {said}");
+        }
+        let (ended_well, said) = start(what, &data);
+        assert!(ended_well, "{what}: {said}");
+        assert!(said.contains("innocent Accepted"), "{what}: {said}");
+        assert!(said.contains("bomb SetAside"), "{what}: {said}");
+        assert!(said.contains("Crashed { times: 2 }"), "{what}: {said}");
+    }
 }
 
 #[test]
