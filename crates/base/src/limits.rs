@@ -431,6 +431,12 @@ pub const UNREAD_PAGE: usize = 100;
 /// Events of a room looked at for the list of what somebody was notified of.
 pub const NOTIFIED_EVENTS: usize = 1_000;
 
+/// Events of that list in a page that does not say how many.
+pub const NOTIFIED_PAGE: usize = 50;
+
+/// Most events of that list in a page.
+pub const NOTIFIED_PAGE_MOST: usize = 100;
+
 /// Most redactions looked at that came before the event they name: only one of them can be the first that may.
 pub const REDACTIONS_WAITING: usize = 32;
 
@@ -793,6 +799,7 @@ pub const PUSH_APP_ID_CHARS: usize = 64;
 
 /// Largest pusher, in bytes of JSON: the address of a gateway, and what some put into the key of web push.
 pub const PUSHER_BYTES: usize = 16 * 1024;
+
 /// Most reports by users that are kept for administrators: at 5 KiB at most each, 50 MB.
 pub const REPORTS: u64 = 10_000;
 
@@ -810,3 +817,58 @@ pub const ROOM_CACHE_NODES_BYTES: u64 = 32 * 1024 * 1024;
 
 /// Each of the lists of rooms' numbers, events' numbers, keys' numbers and auth chains in memory, in bytes.
 pub const ROOM_CACHE_NAMES_BYTES: u64 = 16 * 1024 * 1024;
+
+/// How long a reader of the log may take to end when the server stops: what it was doing is done again at the next start.
+pub const READERS_STOP: Duration = Duration::from_secs(1);
+
+/// Log entries that the reader for push gateways takes at once: all of them are told before it goes on.
+pub const PUSH_BATCH: usize = 100;
+
+/// Push gateways that are asked at once.
+pub const PUSH_AT_ONCE: usize = 64;
+
+/// How long the reader waits for the slowest gateway before it goes on without it: gateways answer in a tenth of a second.
+pub const PUSH_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long one question to a push gateway may take.
+pub const PUSH_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Largest answer of a push gateway that is read, in bytes: a list of rejected pushkeys.
+pub const PUSH_ANSWER_BYTES: usize = 64 * 1024;
+
+/// The wait after the first failure of a push gateway.
+pub const PUSH_RETRY_FIRST: Duration = Duration::from_secs(1);
+
+/// The longest wait between attempts at a push gateway: an hour spares one that is gone for good.
+pub const PUSH_RETRY_MOST: Duration = Duration::from_secs(60 * 60);
+
+/// Events that are not told any more when a gateway comes back are as old as this: nobody wants to be woken by yesterday.
+pub const PUSH_AGE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Events of one room that a gateway is told of when it comes back; the newest of them.
+pub const PUSH_MISSED: usize = 50;
+
+/// Rooms whose unread events are counted for the number on an app.
+pub const PUSH_BADGE_ROOMS: usize = 1_000;
+
+/// Rooms of which it is remembered who of those with pushers is in them.
+pub const PUSH_AUDIENCES: u64 = 10_000;
+
+/// How long a request to another machine may take, when its sender does not say otherwise.
+pub const OUTGOING_DEADLINE: Duration = Duration::from_secs(30);
+
+/// How long connecting to another machine may take, TLS included.
+pub const OUTGOING_CONNECT: Duration = Duration::from_secs(10);
+
+/// How long an outgoing connection is kept for the next request.
+pub const OUTGOING_IDLE: Duration = Duration::from_secs(90);
+
+/// Connections to one host that are kept for the next request.
+pub const OUTGOING_IDLE_PER_HOST: usize = 4;
+
+/// Largest header of an answer over HTTP/2, in bytes; over HTTP/1 the library has a bound of its own.
+pub const OUTGOING_HEADER_BYTES: u32 = 64 * 1024;
+
+/// Largest answer of another machine that is read when the sender of the request does not say otherwise, in bytes: a page of
+/// a room's history in a federation.
+pub const OUTGOING_ANSWER_BYTES: usize = 16 * 1024 * 1024;

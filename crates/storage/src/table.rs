@@ -141,6 +141,9 @@ pub const KEY_BACKUP: TableId = TableId(90);
 pub const KEY_BACKUP_SESSION: TableId = TableId(91);
 /// Dehydrated devices: hash of user → device and what it is revived from.
 pub const DEHYDRATED: TableId = TableId(92);
+
+/// Pushers whose gateways do not take what they are sent: partition, hash of pusher → how far they were told.
+pub const PUSH_BEHIND: TableId = TableId(104);
 /// Media of this server: id → content and uploader. 112 to 119 are the `media` crate's.
 pub const MEDIA: TableId = TableId(112);
 /// Media that was created and not uploaded: hash of user, id → when.
@@ -236,6 +239,7 @@ pub const CATALOGUE: &[TableEntry] = &[
     entry(KEY_BACKUP, "key_backup", "accounts"),
     entry(KEY_BACKUP_SESSION, "key_backup_session", "accounts"),
     entry(DEHYDRATED, "dehydrated", "accounts"),
+    entry(PUSH_BEHIND, "push_behind", "delivery"),
     entry(MEDIA, "media", "media"),
     entry(MEDIA_PENDING, "media_pending", "media"),
     entry(THUMBNAIL, "thumbnail", "media"),

@@ -143,6 +143,12 @@ impl Stage {
         self.send(sender, "m.room.message", content).await
     }
 
+    pub(super) async fn redact(&mut self, sender: &str, target: &OwnedEventId) -> OwnedEventId {
+        let mut draft = Room::draft(sender, "m.room.redaction", None, json!({}));
+        draft.redacts = Some(target.clone());
+        self.take(draft).await
+    }
+
     pub(super) async fn read(&self, user: &str, event: &OwnedEventId, thread: Thread) -> Result<bool, Error> {
         self.mark(user, ReceiptKind::Read, event, thread).await
     }

@@ -48,18 +48,19 @@ impl Rooms {
         self.put_receipt(room, receipt).await
     }
 
-    /// Whether `event` of `room` stands after `other` in the order in which the room is shown; `None` for `other` means that
-    /// nothing was marked before.
+    /// Whether `event` stands after `other`, the last that `user` had marked, in the order in which the room is shown.
     ///
     /// # Errors
-    /// [`Refusal::NoSuchEvent`] when the room does not show `event`. What `other` was may be gone: it is then before.
-    pub async fn is_after(
+    /// [`Refusal::NotJoined`]; [`Refusal::NoSuchEvent`] when the room does not show `event`. What `other` was may be gone: it
+    /// is then before.
+    pub async fn is_further(
         &self,
         room_id: &RoomId,
+        user: &UserId,
         event: &OwnedEventId,
         other: Option<&OwnedEventId>,
     ) -> Result<bool, Error> {
-        let room = find_room(self.store(), room_id).await?.ok_or(Refusal::NoSuchRoom)?;
+        let room = self.joined_room(room_id, user).await?;
         let order = self.order_of(room, event).await?;
         let Some(other) = other else { return Ok(true) };
         match self.order_of(room, other).await {

@@ -8,8 +8,9 @@
 //!
 //! Where to go: `receipt` has the rows and `mark` writes them, `receipts` reads them for sync; `thread` says which thread an
 //! event is in; [`typing`] is who types; [`rules`] evaluates push rules over an event, with `pattern` for its globs; `seen`
-//! has events and rooms as rules see them; `unread` counts, `notified` lists.
+//! has events and rooms as rules see them; `unread` counts, `notified` lists, `announce` says what is told of an event.
 
+mod announce;
 mod mark;
 mod notified;
 mod pattern;
@@ -39,6 +40,7 @@ use std::sync::Arc;
 use base::Clock;
 use storage::Kind;
 
+pub use announce::{Accepted, Announcement};
 pub use mark::NewReceipt;
 pub use notified::{Notified, NotifiedPage, NotifiedQuery};
 pub use receipt::{ReceiptKind, ReceiptLog, Thread};

@@ -1,9 +1,12 @@
 //! Which events a user was notified of (<https://spec.matrix.org/v1.19/client-server-api/#listing-notifications>), by the
 //! rules as they are now: nothing of it is stored.
 
+use std::collections::BTreeMap;
+
 use base::{Position, limits};
 use ruma::push::Action;
 use ruma::{OwnedEventId, OwnedRoomId};
+use serde_json::value::RawValue;
 use storage::Direction;
 
 use crate::append::rooms_of_user;
@@ -15,6 +18,7 @@ use crate::notice::rules::{Reader, highlights, notifies};
 use crate::notice::thread;
 use crate::notice::unread::Read;
 use crate::number::{EventNumber, RoomNumber};
+use crate::read::{Format, Shown, Viewer};
 use crate::rooms::Rooms;
 use crate::timeline::{self, Order};
 
@@ -25,16 +29,15 @@ pub struct Notified {
     pub at: u64,
     /// The event's id.
     pub id: OwnedEventId,
-    /// Its number.
-    pub event: EventNumber,
-    /// Its room.
-    pub room: RoomNumber,
+    /// The event as the user sees it; `None` for one that they may not see.
+    pub event: Option<Box<RawValue>>,
     /// Its room's id.
     pub room_id: OwnedRoomId,
     /// What was done about it.
     pub actions: Vec<Action>,
     /// Whether the user has read it.
     pub read: bool,
+    place: (RoomNumber, EventNumber, Order),
 }
 
 /// Some of the events that a user was notified of, newest first.
@@ -74,7 +77,34 @@ impl Rooms {
         let next = (events.len() > query.limit).then(|| events.get(query.limit.checked_sub(1)?)).flatten();
         let next = next.map(|last| (last.at, last.id.clone()));
         events.truncate(query.limit);
+        self.render_notified(reader, &mut events).await?;
         Ok(NotifiedPage { events, next })
+    }
+
+    /// Writes the events as the user sees them, room by room.
+    async fn render_notified(&self, reader: Reader<'_>, notified: &mut [Notified]) -> Result<(), Error> {
+        let viewer = Viewer { user: reader.user, device: None, ignored: reader.ignored };
+        let mut by_room: BTreeMap<RoomNumber, Vec<&mut Notified>> = BTreeMap::new();
+        for one in notified {
+            by_room.entry(one.place.0).or_default().push(one);
+        }
+        for (room, notified) in by_room {
+            let Some(mut reading) = self.read_number(room).await? else { continue };
+            let numbers: Vec<EventNumber> = notified.iter().map(|one| one.place.1).collect();
+            let stored = reading.stored(&numbers).await?;
+            let events: Vec<_> = stored.into_iter().zip(notified.iter().map(|one| one.place.2)).collect();
+            let mut sight = reading.sight(reader.user).await?;
+            let seen = reading.visible(&mut sight, &events).await?;
+            let (mut shown, mut slots) = (Vec::new(), Vec::new());
+            for ((membership, (stored, order)), slot) in seen.into_iter().zip(events).zip(notified) {
+                let Some(membership) = membership else { continue };
+                shown.push(Shown { stored, order, membership, gap_before: false });
+                slots.push(slot);
+            }
+            let rendered = reading.render(&viewer, &shown, Format::CLIENT).await?;
+            rendered.into_iter().zip(slots).for_each(|(event, slot)| slot.event = Some(event));
+        }
+        Ok(())
     }
 
     /// Those of one room; one more than was asked for, if there are more.
@@ -106,8 +136,8 @@ impl Rooms {
                 found.push(Notified {
                     at: seen.at,
                     id: seen.id.clone(),
-                    event: entry.event,
-                    room,
+                    event: None,
+                    place: (room, entry.event, entry.order),
                     room_id: head.room_id.clone(),
                     actions: actions.to_vec(),
                     read: read.covers(entry.order, root.as_ref()),

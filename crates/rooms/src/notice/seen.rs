@@ -13,16 +13,15 @@ use ruma::serde::Raw;
 use ruma::{OwnedEventId, OwnedUserId, UserId};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use sha2::{Digest, Sha256};
-use storage::table::ROOM_MEMBER;
-use storage::{Key, Store};
+use storage::Store;
 
-use crate::append::{Membership, members};
+use crate::append::{Membership, memberships};
 use crate::error::Error;
-use crate::event::{Known, Pdu, StateKey};
+use crate::event::{Pdu, StateKey};
 use crate::graph::{Graph, head_of};
 use crate::notice::rules::RoomFacts;
 use crate::number::{EventNumber, RoomNumber};
+use crate::read::card::counts;
 use crate::rooms::Rooms;
 use crate::state::{Nodes, StateRoot, load};
 
@@ -65,7 +64,7 @@ struct Relates {
 
 impl Seen {
     /// Takes an event apart.
-    pub(crate) fn of(pdu: &Pdu) -> Self {
+    pub(crate) fn of(pdu: &Pdu, is_redacted: bool) -> Self {
         // Stored events were read as canonical JSON before, which bounds their depth; what is none has nothing to match.
         let raw = serde_json::from_slice::<Box<RawValue>>(pdu.json()).map(Raw::<()>::from_json);
         let flat = FlattenedJson::from_raw(&raw.unwrap_or_else(|_| Raw::from_json(RawValue::NULL.to_owned())));
@@ -79,7 +78,7 @@ impl Seen {
             has_mentions,
             has_text: !has_mentions && flat.get_str("content.body").is_some(),
             relation: relates.ok().and_then(|relates| relates.relates_to),
-            is_redacted: pdu.state_key().is_none() && pdu.content().get() == "{}",
+            is_redacted,
             redacts: pdu.redacts().map(ToOwned::to_owned),
             member: pdu.state_key().filter(|_| is_member).and_then(|key| UserId::parse(key).ok()),
             flat,
@@ -116,15 +115,6 @@ pub(super) async fn membership(store: &Store, room: RoomNumber, user: &UserId) -
     Ok(memberships(store, room, &[user]).await?.into_iter().next().flatten())
 }
 
-async fn memberships(store: &Store, room: RoomNumber, users: &[&UserId]) -> Result<Vec<Option<Membership>>, Error> {
-    let digest = |user: &UserId| -> [u8; 32] { Sha256::digest(user.as_str()).into() };
-    let keys: Vec<Key> = users.iter().map(|user| Key::of(ROOM_MEMBER, &(room, digest(user)))).collect();
-    let rows = store.engine().get_many(&keys).await.map_err(Error::storage("reading memberships"))?;
-    let decode = |row: storage::Stored| storage::Record::decode(&row.value);
-    let found = rows.into_iter().map(|row| row.map(decode).transpose());
-    found.collect::<Result<_, _>>().map_err(|error| Error::damaged(format!("a membership: {error}")))
-}
-
 impl Rooms {
     /// The events as push rules see them, in their order; `None` for one that is not stored.
     pub(super) async fn seen(
@@ -139,10 +129,12 @@ impl Rooms {
         if missing.is_empty() {
             return Ok(found);
         }
-        let mut read = graph.events(&missing).await?.into_iter();
+        let mut read = graph.stored(&missing).await?.into_iter();
         for (slot, event) in found.iter_mut().zip(events).filter(|(slot, _)| slot.is_none()) {
-            let Some(Known { pdu, .. }) = read.next().flatten() else { continue };
-            let seen = Arc::new(Seen::of(&pdu));
+            let Some(stored) = read.next().flatten() else { continue };
+            let pdu = Pdu::read(graph.version(), stored.facts.id, stored.json);
+            let pdu = pdu.map_err(|error| Error::damaged(format!("a stored event: {error}")))?;
+            let seen = Arc::new(Seen::of(&pdu, stored.facts.redacted_by.is_some()));
             cache.insert((room, *event), Arc::clone(&seen));
             *slot = Some(seen);
         }
@@ -161,8 +153,7 @@ impl Rooms {
         if let Some(facts) = self.notice().seen.rooms.get(&room).filter(|facts| facts.0 == head.state) {
             return Ok(facts);
         }
-        let members = members(self.store(), room).await?;
-        let joined = members.iter().filter(|member| member.membership == "join").count() as u64;
+        let joined = counts(self.store(), &[room]).await?.into_iter().next().unwrap_or_default().joined;
         let keys = [StateEventType::RoomCreate, StateEventType::RoomPowerLevels].map(|kind| StateKey::new(kind, ""));
         let numbers: Vec<_> = graph.key_numbers(&keys).await?.into_iter().flatten().collect();
         let mut nodes = Nodes::new(room);

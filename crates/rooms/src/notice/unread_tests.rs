@@ -7,7 +7,9 @@ use base::Random;
 use proptest::prelude::*;
 use ruma::OwnedEventId;
 use serde_json::json;
+use storage::MemoryDisk;
 
+use crate::event::RoomVersion;
 use crate::event::fixture::{ALICE, BOB};
 use crate::notice::fixture::{CAROL, Rules, Stage};
 use crate::notice::{Count, NotifiedQuery, ReceiptKind, Thread, UnreadCounts};
@@ -129,6 +131,21 @@ async fn the_further_of_the_public_and_the_private_receipt_decides() {
     ] {
         stage.mark(BOB, kind, &said[event], Thread::Unthreaded).await.unwrap();
         assert_eq!(stage.unread(&rules).await.total(), count(left, 0), "{kind:?} at {event}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_redacted_counts_no_more() {
+    for version in [10, 11] {
+        let mut stage = Stage::of(&RoomVersion::all()[version], &MemoryDisk::ephemeral()).await;
+        let rules = Rules::of(BOB);
+        let said = stage.say(ALICE, "hello bob").await;
+        stage.say(ALICE, "hello").await;
+        assert_eq!(stage.unread(&rules).await.total(), count(2, 1));
+        stage.redact(ALICE, &said).await;
+        assert_eq!(stage.unread(&rules).await.total(), count(1, 0));
+        let others = Rules::of(CAROL);
+        assert_eq!(stage.unread(&others).await.total(), count(1, 0), "also for who asks later");
     }
 }
 

@@ -10,8 +10,10 @@ mod key_backup;
 mod keys;
 pub(crate) mod login;
 mod media;
+mod notice;
 mod presence;
 mod profile;
+mod push;
 mod registration;
 mod rooms_act;
 mod rooms_read;
@@ -35,8 +37,10 @@ pub(crate) fn routes() -> Routes {
         .merge(keys::routes())
         .merge(login::routes())
         .merge(media::routes())
+        .merge(notice::routes())
         .merge(presence::routes())
         .merge(profile::routes())
+        .merge(push::routes())
         .merge(registration::routes())
         .merge(rooms_act::routes())
         .merge(rooms_read::routes())

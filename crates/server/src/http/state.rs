@@ -2,16 +2,20 @@
 
 use std::fmt;
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use accounts::{Accounts, AccountsOptions, Guests, RegistrationMode, RegistrationOptions};
+use base::limits;
 use base::shutdown::{self, ShutdownTrigger};
-use delivery::accounts_to_rooms;
+use delivery::{Push, accounts_to_rooms};
 use media::{Media, MediaOptions};
+use net::filter::PrivateAddresses;
+use net::{AddressFilter, Client, ClientOptions};
 use rooms::{EncryptionPolicy, Rooms, RoomsOptions};
 use ruma::{OwnedServerName, RoomVersionId, ServerName};
 use storage::Store;
 use sync::Syncer;
+use tokio::task::JoinHandle;
 
 use crate::config::{self, Config, Encryption};
 use crate::health::HealthWatch;
@@ -40,8 +44,12 @@ pub struct Handles {
     pub rooms: Arc<Rooms>,
     /// All that syncs.
     pub syncer: Arc<Syncer>,
+    /// What tells push gateways.
+    pub push: Arc<Push>,
     /// Ends what works in the background.
     stop: ShutdownTrigger,
+    /// What must have ended before the store is closed.
+    readers: Mutex<Vec<JoinHandle<()>>>,
 }
 
 /// Why what is on the store cannot be opened.
@@ -62,6 +70,15 @@ pub enum OpenError {
     /// What syncs.
     #[error("following the log failed: {0}")]
     Sync(#[from] sync::Error),
+    /// What tells push gateways.
+    #[error("reading who is to be notified failed: {0}")]
+    Push(#[from] delivery::Error),
+    /// The way out.
+    #[error("{0}")]
+    Net(#[from] net::Error),
+    /// A file with certificates.
+    #[error("reading {0} failed: {1}")]
+    Certificates(String, #[source] std::io::Error),
 }
 
 impl AppState {
@@ -83,14 +100,34 @@ impl AppState {
         let is_shared = store.engine().name() == "postgres";
         let holder = is_shared.then(|| format!("process {:016x}", store.random().next_u64()));
         accounts_to_rooms::start(&store, &accounts, &rooms, holder.as_deref(), &stopped);
+        let client = Arc::new(Client::new(client_options(&config, &store)?)?);
+        let push = Push::open(Arc::clone(&rooms), Arc::clone(&accounts), client).await?;
+        let readers = Mutex::new(push.start(&store, holder.as_deref(), &stopped).await?);
         let health = HealthWatch::of(&store);
         let limiter = Limiter::new(config.limits.enabled, store.clock().clone());
-        Ok(Self(Arc::new(Handles { config, limiter, health, store, accounts, media, rooms, syncer, stop })))
+        Ok(Self(Arc::new(Handles {
+            config,
+            limiter,
+            health,
+            store,
+            accounts,
+            media,
+            rooms,
+            syncer,
+            push,
+            stop,
+            readers,
+        })))
     }
 
     /// Closes what was opened, in the reverse order. The store itself is closed by who opened it.
     pub async fn close(self) {
         self.stop.start();
+        let readers = std::mem::take(&mut *self.readers.lock().unwrap_or_else(PoisonError::into_inner));
+        for reader in readers {
+            // What it was telling is told again at the next start.
+            let _ = self.store.clock().timeout(limits::READERS_STOP, reader).await;
+        }
         if let Err(error) = self.accounts.flush_seen().await {
             tracing::warn!(%error, "when devices were last here could not be stored");
         }
@@ -113,6 +150,23 @@ pub(crate) async fn open_rooms(config: &Config, store: Arc<Store>) -> Result<Arc
 fn server_name(config: &Config) -> Result<OwnedServerName, OpenError> {
     let name = config.server_name.as_str();
     ServerName::parse(name).map_err(|source| OpenError::ServerName(name.to_owned(), source))
+}
+
+fn client_options(config: &Config, store: &Store) -> Result<ClientOptions, OpenError> {
+    let private = match config.federation.allow_private_addresses {
+        true => PrivateAddresses::Allowed,
+        false => PrivateAddresses::Refused,
+    };
+    let read = |file: &std::path::PathBuf| {
+        let read = std::fs::read(file).map(bytes::Bytes::from);
+        read.map_err(|error| OpenError::Certificates(file.display().to_string(), error))
+    };
+    Ok(ClientOptions {
+        filter: AddressFilter::new(private),
+        extra_certificates: config.federation.extra_ca.iter().map(read).collect::<Result<_, _>>()?,
+        user_agent: concat!("holdfast/", env!("CARGO_PKG_VERSION")).to_owned(),
+        clock: store.clock().clone(),
+    })
 }
 
 fn accounts_options(config: &Config, server: OwnedServerName) -> AccountsOptions {
