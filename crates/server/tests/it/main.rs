@@ -7,6 +7,7 @@ mod certificates;
 mod configuration;
 mod documentation;
 mod harness;
+mod js_sdk;
 mod listeners;
 mod rooms;
 mod stop;
