@@ -17,7 +17,8 @@ pub(crate) fn start(wanted: Option<&str>) -> Result<(), String> {
         Some(text) => text.parse::<Targets>().map_err(|error| {
             format!("the log filter {text:?} in the environment variable HOLDFAST_LOG is wrong: {error}; an example is `info,server=debug`")
         })?,
-        None => Targets::new().with_default(LevelFilter::INFO),
+        // It tells of every rule that an event passes.
+        None => Targets::new().with_default(LevelFilter::INFO).with_target("ruma_state_res", LevelFilter::WARN),
     };
     let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
     // A second start (in tests of one process) keeps the first log.

@@ -21,8 +21,12 @@ impl<T: DeserializeOwned> FromRequest<AppState> for JsonBody<T> {
     async fn from_request(request: Request, state: &AppState) -> Result<Self, Error> {
         let (parts, body) = request.into_parts();
         let bytes = read(&parts.headers, body, state).await?;
-        let text = if bytes.is_empty() { b"{}" } else { bytes.as_ref() };
-        serde_json::from_slice(text).map(Self).map_err(|error| json_refusal(&error, text))
+        let bytes = if bytes.is_empty() { b"{}" } else { bytes.as_ref() };
+        // All of it, also what lies in fields that nobody looks at.
+        let Ok(text) = std::str::from_utf8(bytes) else {
+            return Err(Error::refusal("M_NOT_JSON", "the body is not UTF-8"));
+        };
+        serde_json::from_str(text).map(Self).map_err(|error| json_refusal(&error, bytes))
     }
 }
 
