@@ -3,11 +3,35 @@
 //! <https://spec.matrix.org/v1.19/client-server-api/#leaving-rooms>
 
 use base::limits;
-use ruma::{RoomId, UserId};
+use ruma::{OwnedUserId, RoomId, UserId};
+use serde::{Deserialize, Serialize};
+use storage::{Kind, NoPrevious, Record};
 
 use crate::append::forget_membership;
 use crate::error::{Error, Refusal};
+use crate::number::RoomNumber;
 use crate::rooms::Rooms;
+
+/// Log entries of this kind say that a user has forgotten a room; their payload is a [`ForgottenLog`].
+pub const ROOM_FORGOTTEN: Kind = Kind(33);
+
+/// What the log says of a room that was forgotten: whoever remembers a user's rooms reads them again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForgottenLog {
+    /// The room.
+    pub room: RoomNumber,
+    /// Who forgot it.
+    pub user: OwnedUserId,
+}
+
+impl Record for ForgottenLog {
+    const VERSION: u8 = 1;
+    type Previous = NoPrevious;
+
+    fn migrate(previous: NoPrevious) -> Self {
+        match previous {}
+    }
+}
 
 impl Rooms {
     /// Forgets `room` for `user`. Who was never there has nothing to forget.
@@ -16,8 +40,11 @@ impl Rooms {
     /// [`Refusal::StillThere`] when they are joined, invited or knocking, [`Refusal::NoSuchRoom`]; as every commit.
     pub async fn forget(&self, room: &RoomId, user: &UserId) -> Result<(), Error> {
         let number = self.number_of(room).await?;
+        let partition = self.store().partition_of(room.as_str());
+        let log = ForgottenLog { room: number, user: user.to_owned() }.encode();
         for _ in 0..limits::APPEND_ATTEMPTS {
-            let Some(batch) = forget_membership(self.store(), number, user).await? else { return Ok(()) };
+            let Some(mut batch) = forget_membership(self.store(), number, user).await? else { return Ok(()) };
+            batch.append(partition, ROOM_FORGOTTEN, log.clone());
             match self.store().commit(batch).await {
                 Err(error) if error.is_conflict() => {}
                 other => return other.map(drop).map_err(Error::storage("forgetting a room")),

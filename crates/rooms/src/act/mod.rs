@@ -54,6 +54,7 @@ pub use content::read as read_content;
 pub use create::NewRoom;
 pub use directory::{is_listed, listed};
 pub(crate) use forget::may_forget;
+pub use forget::{ForgottenLog, ROOM_FORGOTTEN};
 pub use membership::{Change, MembershipChange};
 pub use profile::Profile;
 pub use report::{Report, Reported};

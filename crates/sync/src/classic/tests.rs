@@ -134,6 +134,20 @@ async fn who_left_is_told_what_they_saw_until_then_and_nothing_after() {
 }
 
 #[tokio::test]
+async fn a_room_that_was_forgotten_is_not_told_of_although_it_was_just_now() {
+    let house = House::new().await;
+    let room = house.room().await;
+    house.join(&room, BOB).await;
+    house.leave(&room, BOB).await;
+    let mut bob = house.client(BOB);
+    bob.filter = json!({ "room": { "include_leave": true } });
+    assert!(left(&bob.clone().sync(&house).await, &room).is_object());
+    house.rooms.forget(&room, BOB.try_into().unwrap()).await.unwrap();
+    house.send(&room, ALICE, "nobody's business").await;
+    assert_eq!(bob.sync(&house).await.get("rooms"), None);
+}
+
+#[tokio::test]
 async fn joining_and_leaving_and_joining_between_two_syncs_is_joining() {
     let house = House::new().await;
     let room = house.room().await;

@@ -3,6 +3,7 @@
 use accounts::account_data::{ACCOUNT_DATA_CHANGED, AccountDataLog};
 use accounts::keys::{DEVICE_LIST_CHANGED, KeyChange};
 use accounts::to_device::{TO_DEVICE_SENT, ToDeviceLog};
+use rooms::act::{ForgottenLog, ROOM_FORGOTTEN};
 use rooms::append::{EVENT_ACCEPTED, LogRecord};
 use rooms::notice::{RECEIPT_MOVED, ReceiptLog};
 use storage::{LogEntry, Record};
@@ -16,6 +17,8 @@ pub(super) enum Entry {
     Event(LogRecord),
     /// A receipt moved.
     Receipt(ReceiptLog),
+    /// Somebody forgot a room.
+    Forgotten(ForgottenLog),
     /// Account data changed.
     AccountData(AccountDataLog),
     /// Messages came for devices.
@@ -37,6 +40,7 @@ impl Entry {
         let read = match *kind {
             EVENT_ACCEPTED => LogRecord::decode(payload).map(Self::Event),
             RECEIPT_MOVED => ReceiptLog::decode(payload).map(Self::Receipt),
+            ROOM_FORGOTTEN => ForgottenLog::decode(payload).map(Self::Forgotten),
             ACCOUNT_DATA_CHANGED => AccountDataLog::decode(payload).map(Self::AccountData),
             TO_DEVICE_SENT => ToDeviceLog::decode(payload).map(Self::ToDevice),
             DEVICE_LIST_CHANGED => KeyChange::decode(payload).map(Self::Keys),

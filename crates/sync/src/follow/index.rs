@@ -150,6 +150,11 @@ impl Index {
         if let Some(part) = self.part_mut(partition) {
             part.memberships.note((user, room), position);
         }
+        self.note_other_memberships(user);
+    }
+
+    /// Notes that what is remembered of a user's memberships is not what is stored any more.
+    pub(crate) fn note_other_memberships(&mut self, user: UserKey) {
         self.version += 1;
         self.versions.insert(user, self.version);
         if self.versions.len() > limits::SYNC_INDEXED {

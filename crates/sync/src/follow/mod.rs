@@ -22,6 +22,7 @@ use accounts::to_device::ToDeviceLog;
 use base::backoff::Backoff;
 use base::shutdown::Shutdown;
 use base::{Partition, Position, Positions, limits, task};
+use rooms::act::ForgottenLog;
 use rooms::append::{LogRecord, rooms_of_user};
 use rooms::event::RoomVersion;
 use rooms::graph::{Graph, head_of};
@@ -231,6 +232,9 @@ impl Follower {
                     ReceiptKind::Read => rings.rooms.push((*room, Ring::Receipt)),
                     ReceiptKind::Private => rings.users.push((UserKey::of(user), Ring::Receipt)),
                 }
+            }
+            Entry::Forgotten(ForgottenLog { user, .. }) => {
+                self.ask(|index| index.note_other_memberships(UserKey::of(user)));
             }
             Entry::AccountData(AccountDataLog { user, .. }) => {
                 let user = UserKey::of(user);
