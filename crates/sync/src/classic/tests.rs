@@ -142,7 +142,7 @@ async fn a_room_that_was_forgotten_is_not_told_of_although_it_was_just_now() {
     let mut bob = house.client(BOB);
     bob.filter = json!({ "room": { "include_leave": true } });
     assert!(left(&bob.clone().sync(&house).await, &room).is_object());
-    house.rooms.forget(&room, BOB.try_into().unwrap()).await.unwrap();
+    house.rooms.forget(&room.id, BOB.try_into().unwrap()).await.unwrap();
     house.send(&room, ALICE, "nobody's business").await;
     assert_eq!(bob.sync(&house).await.get("rooms"), None);
 }
