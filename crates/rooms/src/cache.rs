@@ -78,6 +78,11 @@ impl Cache {
         self.rooms.insert(id.to_owned(), room);
     }
 
+    /// Forgets which number a room had that is no more.
+    pub(crate) fn forget_room(&self, id: &RoomId) {
+        self.rooms.invalidate(id);
+    }
+
     pub(crate) fn event(&self, room: RoomNumber, rewritten: u32, event: EventNumber) -> Option<Arc<Remembered>> {
         self.events.get(&(room, rewritten, event))
     }
