@@ -153,6 +153,13 @@ impl Cache {
 
     /// About how many bytes are kept.
     pub fn bytes(&self) -> u64 {
+        // Weights are added up when there is time for it.
+        self.events.run_pending_tasks();
+        self.nodes.run_pending_tasks();
+        self.chains.run_pending_tasks();
+        self.rooms.run_pending_tasks();
+        self.numbers.run_pending_tasks();
+        self.keys.run_pending_tasks();
         let events = self.events.weighted_size() + self.nodes.weighted_size() + self.chains.weighted_size();
         events + self.rooms.weighted_size() + self.numbers.weighted_size() + self.keys.weighted_size()
     }

@@ -144,9 +144,9 @@ impl Rooms {
     }
 
     async fn finish_purge(&self, room: RoomNumber) -> Result<(), Error> {
-        self.purge_rows(&KeyRange::prefix(ROOM_MEMBER, &room), |batch, row| delete_membership(batch, room, row))
+        self.purge_rows(&KeyRange::prefix(ROOM_MEMBER, &room), move |batch, row| delete_membership(batch, room, row))
             .await?;
-        self.purge_rows(&KeyRange::prefix(EVENT_JSON, &room), |batch, row| {
+        self.purge_rows(&KeyRange::prefix(EVENT_JSON, &room), move |batch, row| {
             named(&row.value).iter().for_each(|id| delete_number(batch, room, id));
             Ok(())
         })
@@ -185,7 +185,9 @@ impl Rooms {
 fn named(json: &[u8]) -> Vec<OwnedEventId> {
     fn walk(value: &serde_json::Value, found: &mut Vec<OwnedEventId>) {
         match value {
-            serde_json::Value::String(text) if text.starts_with('$') => found.extend(text.as_str().try_into().ok()),
+            serde_json::Value::String(text) if text.starts_with('$') => {
+                found.extend(OwnedEventId::try_from(text.as_str()).ok())
+            }
             serde_json::Value::Array(items) => items.iter().for_each(|item| walk(item, found)),
             serde_json::Value::Object(fields) => fields.values().for_each(|field| walk(field, found)),
             _ => {}
