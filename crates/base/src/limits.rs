@@ -872,3 +872,5 @@ pub const OUTGOING_HEADER_BYTES: u32 = 64 * 1024;
 /// Largest answer of another machine that is read when the sender of the request does not say otherwise, in bytes: a page of
 /// a room's history in a federation.
 pub const OUTGOING_ANSWER_BYTES: usize = 16 * 1024 * 1024;
+/// Rows or events removed in one batch of a purge: one with all that is kept with it is 2 KiB of keys at most.
+pub const PURGED_AT_ONCE: usize = 500;

@@ -78,6 +78,11 @@ impl Cache {
         self.rooms.insert(id.to_owned(), room);
     }
 
+    /// Forgets which number a room had that is no more.
+    pub(crate) fn forget_room(&self, id: &RoomId) {
+        self.rooms.invalidate(id);
+    }
+
     pub(crate) fn event(&self, room: RoomNumber, rewritten: u32, event: EventNumber) -> Option<Arc<Remembered>> {
         self.events.get(&(room, rewritten, event))
     }
@@ -148,6 +153,13 @@ impl Cache {
 
     /// About how many bytes are kept.
     pub fn bytes(&self) -> u64 {
+        // Weights are added up when there is time for it.
+        self.events.run_pending_tasks();
+        self.nodes.run_pending_tasks();
+        self.chains.run_pending_tasks();
+        self.rooms.run_pending_tasks();
+        self.numbers.run_pending_tasks();
+        self.keys.run_pending_tasks();
         let events = self.events.weighted_size() + self.nodes.weighted_size() + self.chains.weighted_size();
         events + self.rooms.weighted_size() + self.numbers.weighted_size() + self.keys.weighted_size()
     }

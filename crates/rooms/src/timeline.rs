@@ -160,6 +160,12 @@ pub(crate) fn put_again(batch: &mut Batch, room: RoomNumber, order: Order, event
     batch.put_record(&Key::of(ROOM_TIMELINE, &(room, order)), &TimelineRecord { event, state });
 }
 
+/// Takes an entry away.
+pub(crate) fn delete(batch: &mut Batch, room: RoomNumber, entry: &Entry) {
+    batch.delete(&Key::of(ROOM_TIMELINE, &(room, entry.order)));
+    batch.delete(&order_key(room, entry.event));
+}
+
 fn order_key(room: RoomNumber, event: EventNumber) -> Key {
     Key::of(EVENT_ORDER, &(room, event))
 }

@@ -75,6 +75,8 @@ pub const ALIAS: TableId = TableId(53);
 pub const ROOM_NAMED: TableId = TableId(54);
 /// What users reported: when, which → report.
 pub const REPORT: TableId = TableId(55);
+/// Rooms of which something is still to be removed: room → nothing.
+pub const ROOM_GONE: TableId = TableId(56);
 /// What relates to events of a room, redactions that wait for their event, threads: room, which, event, … → see `rooms`.
 pub const RELATION: TableId = TableId(57);
 /// A room at a glance, by its state now: room, which → counts of members, card, keys of what is no membership.
@@ -207,6 +209,7 @@ pub const CATALOGUE: &[TableEntry] = &[
     entry(ALIAS, "alias", "rooms"),
     entry(ROOM_NAMED, "room_named", "rooms"),
     entry(REPORT, "report", "rooms"),
+    entry(ROOM_GONE, "room_gone", "rooms"),
     entry(RELATION, "relation", "rooms"),
     entry(ROOM_CARD, "room_card", "rooms"),
     entry(EVENT_FOUND_BY, "event_found_by", "rooms"),

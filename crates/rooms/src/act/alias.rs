@@ -98,6 +98,12 @@ fn remove(batch: &mut Batch, alias: &RoomAliasId, record: &AliasRecord) {
     batch.delete(&of_room_key(record.room, alias));
 }
 
+/// Takes all aliases of a room away.
+pub(super) async fn remove_all(store: &Store, batch: &mut Batch, room: RoomNumber) -> Result<(), Error> {
+    aliases_of(store, room).await?.iter().for_each(|record| remove(batch, &record.alias, record));
+    Ok(())
+}
+
 /// Makes the aliases of one room lead to another, if nobody changes them meanwhile.
 pub(super) async fn move_all(
     store: &Store,

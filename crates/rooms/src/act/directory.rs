@@ -91,6 +91,11 @@ impl Rooms {
     }
 }
 
+/// Takes a room off the list.
+pub(super) fn remove(batch: &mut Batch, room: RoomNumber) {
+    batch.delete(&key(room));
+}
+
 /// Lists a room.
 pub(super) fn put(batch: &mut Batch, room: RoomNumber) {
     batch.put(&key(room), Bytes::new());

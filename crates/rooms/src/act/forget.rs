@@ -7,7 +7,7 @@ use ruma::{OwnedUserId, RoomId, UserId};
 use serde::{Deserialize, Serialize};
 use storage::{Kind, NoPrevious, Record};
 
-use crate::append::forget_membership;
+use crate::append::{forget_membership, is_remembered};
 use crate::error::{Error, Refusal};
 use crate::number::RoomNumber;
 use crate::rooms::Rooms;
@@ -34,23 +34,42 @@ impl Record for ForgottenLog {
 }
 
 impl Rooms {
-    /// Forgets `room` for `user`. Who was never there has nothing to forget.
+    /// Forgets `room` for `user`. Who was never there has nothing to forget. When nobody of this server remembers the room it
+    /// goes, and true comes back: [`Rooms::finish_purges`] then takes the rest of it away.
     ///
     /// # Errors
     /// [`Refusal::StillThere`] when they are joined, invited or knocking, [`Refusal::NoSuchRoom`]; as every commit.
-    pub async fn forget(&self, room: &RoomId, user: &UserId) -> Result<(), Error> {
+    pub async fn forget(&self, room: &RoomId, user: &UserId) -> Result<bool, Error> {
         let number = self.number_of(room).await?;
         let partition = self.store().partition_of(room.as_str());
         let log = ForgottenLog { room: number, user: user.to_owned() }.encode();
         for _ in 0..limits::APPEND_ATTEMPTS {
-            let Some(mut batch) = forget_membership(self.store(), number, user).await? else { return Ok(()) };
+            let Some(mut batch) = forget_membership(self.store(), number, user).await? else { return Ok(false) };
             batch.append(partition, ROOM_FORGOTTEN, log.clone());
             match self.store().commit(batch).await {
                 Err(error) if error.is_conflict() => {}
-                other => return other.map(drop).map_err(Error::storage("forgetting a room")),
+                other => {
+                    other.map_err(Error::storage("forgetting a room"))?;
+                    return self.leave_to_nobody(room).await;
+                }
             }
         }
         Err(Error::Busy { attempts: limits::APPEND_ATTEMPTS })
+    }
+}
+
+impl Rooms {
+    async fn leave_to_nobody(&self, room: &RoomId) -> Result<bool, Error> {
+        if is_remembered(self.store(), self.server(), self.number_of(room).await?).await? {
+            return Ok(false);
+        }
+        match self.begin_purge(room).await {
+            Ok(_) => Ok(true),
+            // Somebody has come back in this moment, or somebody else was the last.
+            Err(Error::Refused(_)) => Ok(false),
+            Err(error) if error.is_conflict() => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 }
 

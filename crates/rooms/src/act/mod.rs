@@ -17,9 +17,11 @@ mod membership;
 mod power;
 mod preset;
 mod profile;
+mod purge;
 mod redact;
 mod report;
 mod restricted;
+mod retention;
 mod say;
 mod send;
 mod third_party;
@@ -31,6 +33,8 @@ mod create_tests;
 pub(crate) mod fixture;
 #[cfg(test)]
 mod membership_tests;
+#[cfg(test)]
+mod purge_tests;
 #[cfg(test)]
 mod send_tests;
 #[cfg(test)]
@@ -58,6 +62,7 @@ pub use forget::{ForgottenLog, ROOM_FORGOTTEN};
 pub use membership::{Change, MembershipChange};
 pub use profile::Profile;
 pub use report::{Report, Reported};
+pub use retention::Retention;
 pub use send::Saying;
 pub use upgrade::Upgrade;
 

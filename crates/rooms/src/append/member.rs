@@ -7,7 +7,7 @@ use ruma::{OwnedUserId, ServerName, UserId};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use storage::table::{ROOM_MEMBER, USER_ROOM};
-use storage::{Batch, Direction, Key, KeyRange, NoPrevious, Record, Store};
+use storage::{Batch, Direction, Key, KeyRange, NoPrevious, Record, Row, Store};
 
 use crate::act::may_forget;
 use crate::append::changes::{self, Changed};
@@ -142,6 +142,22 @@ pub(crate) async fn forget_membership(store: &Store, room: RoomNumber, user: &Us
     batch.put_record(&keys[0], &Membership { left: None, ..membership });
     batch.delete(&keys[1]);
     Ok(Some(batch))
+}
+
+/// Whether anybody of `server` is in `room`, or was and has not forgotten it.
+pub(crate) async fn is_remembered(store: &Store, server: &ServerName, room: RoomNumber) -> Result<bool, Error> {
+    let there = members(store, room).await?;
+    let ours: Vec<&Membership> = there.iter().filter(|there| there.user.server_name() == server).collect();
+    let keys: Vec<Key> = ours.iter().map(|there| user_key(user_digest(&there.user), room)).collect();
+    let rows = store.engine().get_many(&keys).await.map_err(Error::storage("reading memberships"))?;
+    Ok(rows.iter().any(Option::is_some))
+}
+
+/// Takes away the row of a user's rooms that goes with `row`, a membership of `room`.
+pub(crate) fn delete_membership(batch: &mut Batch, room: RoomNumber, row: &Row) -> Result<(), Error> {
+    let membership = decode(&row.value)?;
+    batch.delete(&user_key(user_digest(&membership.user), room));
+    Ok(())
 }
 
 /// Whether a user who left `room` has forgotten it.

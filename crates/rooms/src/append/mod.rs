@@ -42,7 +42,7 @@ pub(crate) use changes::Changed;
 pub use compose::{LogRecord, RoomChanged};
 pub(crate) use compose::{put_resolved, put_room_state, put_shown};
 pub use member::{Membership, MembershipV1, members, memberships, rooms_of_user};
-pub(crate) use member::{Moved, forget_membership, put_ahead, user_digest};
+pub(crate) use member::{Moved, delete_membership, forget_membership, is_remembered, put_ahead, user_digest};
 pub use sent::SentAs;
 
 /// Log entries of this kind say that an event was accepted into a room; their payload is a [`LogRecord`].

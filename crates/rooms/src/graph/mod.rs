@@ -34,3 +34,4 @@ pub use record::{Completeness, EventFacts, EventFactsV1, Head, HeadV1, HeadV2, P
 pub use write::{
     Numbering, put_chain, put_event, put_facts, put_head, put_partial, put_redacted, put_room, remove_partial,
 };
+pub(crate) use write::{delete_event, delete_number, delete_room, require_head};

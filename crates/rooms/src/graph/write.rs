@@ -110,3 +110,28 @@ pub fn put_chain(batch: &mut Batch, room: RoomNumber, event: EventNumber, auth: 
         batch.put(&auth_child_key(room, *below, event), Bytes::new());
     }
 }
+
+/// Makes a batch fail to commit when the room was appended to since its head was read.
+pub(crate) fn require_head(batch: &mut Batch, room: RoomNumber, was: Version) {
+    batch.require_unchanged(&head_key(room), was);
+}
+
+/// Takes away what makes a room known.
+pub(crate) fn delete_room(batch: &mut Batch, room_id: &RoomId, room: RoomNumber) {
+    batch.delete(&room_key(room_id));
+    batch.delete(&head_key(room));
+}
+
+/// Takes an event away; it is then known by name only.
+pub(crate) fn delete_event(batch: &mut Batch, room: RoomNumber, number: EventNumber, facts: &EventFacts) {
+    batch.delete(&json_key(room, number));
+    batch.delete(&facts_key(room, number));
+    for before in &facts.prev {
+        batch.delete(&child_key(room, *before, number));
+    }
+}
+
+/// Takes the number of an event's name away.
+pub(crate) fn delete_number(batch: &mut Batch, room: RoomNumber, id: &OwnedEventId) {
+    batch.delete(&number_key(room, id));
+}

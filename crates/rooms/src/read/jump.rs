@@ -32,6 +32,18 @@ pub(crate) fn put_fetched(batch: &mut Batch, room: RoomNumber, at: u64, order: O
     batch.put(&key(room, at, order), Vec::new());
 }
 
+/// The rows of events that were sent before `at`.
+pub(crate) fn before(room: RoomNumber, at: u64) -> KeyRange {
+    KeyRange::between(&key(room, 0, Order::START), &key(room, at, Order::START))
+}
+
+/// The place of the event that a row is about.
+pub(crate) fn place(key: &Key) -> Result<(RoomNumber, Order), Error> {
+    let parts = key.parts::<(RoomNumber, u8, u64, Order)>();
+    let (room, _, _, order) = parts.map_err(|error| Error::damaged(format!("an event's time: {error}")))?;
+    Ok((room, order))
+}
+
 impl Reading<'_> {
     /// The event closest to the time `at` (in milliseconds since 1970), not before it or not after it, that `viewer` may see.
     ///

@@ -93,6 +93,7 @@ impl AppState {
         let media = Media::open(Arc::clone(&store), media).await?;
         accounts.make_configured_tokens().await?;
         let rooms = Rooms::open(Arc::clone(&store), rooms_options(&config, server)).await?;
+        finish_purges(Arc::clone(&rooms));
         let syncer = Syncer::open(Arc::clone(&rooms), Arc::clone(&accounts))?;
         let (stop, stopped) = shutdown::channel();
         syncer.start(&stopped);
@@ -187,6 +188,15 @@ fn registration_options(config: &config::Registration) -> RegistrationOptions {
     let (tokens, shared_secret) = (config.tokens.clone(), config.shared_secret.clone());
     let guests = if config.guests { Guests::Welcome } else { Guests::Refused };
     RegistrationOptions { mode, tokens, shared_secret, guests }
+}
+
+/// Goes on with the removal of rooms where the last process stopped.
+fn finish_purges(rooms: Arc<Rooms>) {
+    base::task::spawn(async move {
+        if let Err(error) = rooms.finish_purges().await {
+            tracing::warn!(%error, "rooms that are gone could not be removed from the store; it is tried at the next start");
+        }
+    });
 }
 
 fn rooms_options(config: &Config, server: OwnedServerName) -> RoomsOptions {

@@ -17,4 +17,4 @@ pub(crate) use bundle::Bundle;
 pub(crate) use index::{At, Relations};
 pub use list::{RelatedTo, Threads};
 pub(crate) use names::{Named, Names};
-pub(crate) use record::{REDACTS, relation};
+pub(crate) use record::{REDACTS, relates_range, relation};

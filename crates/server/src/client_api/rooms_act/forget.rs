@@ -11,6 +11,13 @@ pub(crate) async fn post(
     State(state): State<AppState>,
     Ruma { body, caller }: Ruma<Request>,
 ) -> Result<RumaResponse<Response>, Error> {
-    state.rooms.forget(&body.room_id, &caller.user_id).await?;
+    if state.rooms.forget(&body.room_id, &caller.user_id).await? {
+        // Nobody waits for what nobody sees any more; what is cut off is done at the next start.
+        base::task::spawn(async move {
+            if let Err(error) = state.rooms.finish_purges().await {
+                tracing::warn!(%error, "a room that everybody has forgotten could not be removed");
+            }
+        });
+    }
     Ok(RumaResponse(Response::new()))
 }
