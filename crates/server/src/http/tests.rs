@@ -215,11 +215,3 @@ async fn faults_tell_nothing_and_what_may_work_later_says_when() {
     assert_eq!(wait.headers["retry-after"], "2", "rounded up");
     assert_eq!(wait.refused(429, "M_LIMIT_EXCEEDED")["retry_after_ms"], 1_500);
 }
-
-#[tokio::test]
-async fn a_request_that_waits_takes_little_memory_around_its_handler() {
-    let app = TestApp::new().await;
-    let request = Request::builder().uri("/_matrix/client/versions").body(Body::empty()).unwrap();
-    let bytes = size_of_val(&super::app(app.state.clone()).answer(request));
-    assert!(bytes <= 1_024, "{bytes}");
-}

@@ -81,9 +81,6 @@ impl Connection {
             .header_read_timeout(limits::HTTP_HEAD_TIMEOUT)
             .max_buf_size(limits::HTTP_HEAD_BYTES)
             .max_headers(limits::HTTP_HEADERS)
-            // Who shuts down only its sending side still gets its answer. And nothing is read while a long poll waits, which
-            // would take a buffer for each of them.
-            .half_close(true)
             .serve_connection(TokioIo::new(stream), service);
         self.drive(connection).await;
     }
