@@ -159,7 +159,8 @@ impl Accounts {
             return Ok(Some(known));
         }
         let reading = self.sessions.begin(now);
-        let known = settle!(self, self.read_session(hash))?;
+        // Apart, so that requests whose sessions are known do not take the room for it.
+        let known = settle!(self, Box::pin(self.read_session(hash)))?;
         if let Some(known) = &known {
             self.sessions.put(hash, known.clone(), reading);
         }

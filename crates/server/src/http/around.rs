@@ -2,14 +2,17 @@
 //! the router, because each layer is a copy of the handler and two allocations for every request.
 
 use std::convert::Infallible;
+use std::future::ready;
 use std::panic::AssertUnwindSafe;
 
-use axum::Router;
-use axum::body::{Body, Bytes, HttpBody};
+use axum::body::{Bytes, HttpBody};
 use axum::extract::Request;
 use axum::http::Method;
 use axum::response::{IntoResponse, Response};
+use axum::routing::future::RouteFuture;
+use axum::{BoxError, Router};
 use futures_util::FutureExt;
+use futures_util::future::Either;
 use tower::Service;
 
 use super::errors::{self, Error};
@@ -37,50 +40,47 @@ impl App {
     }
 
     /// Answers a request. Preflights are answered without asking anyone.
-    pub async fn answer<B>(&self, request: Request<B>) -> Response
+    ///
+    /// What need not wait is done before there is a future, so that a request that waits for long takes little memory.
+    pub fn answer<B>(&self, request: Request<B>) -> impl Future<Output = Response> + Send + use<B>
     where
-        B: HttpBody<Data = Bytes, Error: Into<axum::BoxError>> + Send + 'static,
+        B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
-        let request = request.map(Body::new);
-        if !cors::is_for_browsers(request.uri().path()) {
-            return self.within_limits(request).await;
-        }
-        let mut response = match *request.method() {
-            Method::OPTIONS => errors::EMPTY.into_response(),
-            _ => self.within_limits(request).await,
-        };
-        cors::allow(response.headers_mut());
-        response
-    }
-
-    async fn within_limits(&self, request: Request) -> Response {
-        if let Some(state) = &self.state
-            && let Some(class) = limiter::of_address(request.method(), request.uri().path())
-        {
-            let client = address::client(request.extensions(), request.headers(), &state.config.trusted_proxies);
-            if let Err(error) = state.limiter.take(class, address::counted(client)) {
-                return error.into_response();
-            }
-        }
-        self.without_panic(request).await
-    }
-
-    /// A panic in a handler costs its own request only: it is answered as a fault, and the connection lives on. What it
-    /// said was logged by the panic hook.
-    async fn without_panic(&self, request: Request) -> Response {
-        // A copy, small beside the connection's buffer, which the path itself would hold for as long as a long poll waits.
+        let is_for_browsers = cors::is_for_browsers(request.uri().path());
         let (method, path) = (request.method().clone(), Box::<str>::from(request.uri().path()));
-        // Nothing of the handler is looked at after its panic, so nothing half-changed can be seen.
-        match AssertUnwindSafe(self.router.clone().call(request)).catch_unwind().await {
-            Ok(Ok(response)) => response,
-            Ok(Err(never)) => {
-                let never: Infallible = never;
-                match never {}
+        let answer = match self.refusal(&request) {
+            _ if is_for_browsers && method == Method::OPTIONS => Either::Left(ready(errors::EMPTY.into_response())),
+            Some(error) => Either::Left(ready(error.into_response())),
+            None => Either::Right(without_panic(self.router.clone().call(request), method, path)),
+        };
+        answer.map(move |mut response| {
+            if is_for_browsers {
+                cors::allow(response.headers_mut());
             }
-            Err(_) => {
-                tracing::error!(%method, path, "a request's handler panicked");
-                Error::unlogged_fault().into_response()
-            }
+            response
+        })
+    }
+
+    /// Why a request is answered by nobody: its address asks too much.
+    fn refusal<B>(&self, request: &Request<B>) -> Option<Error> {
+        let state = self.state.as_ref()?;
+        let class = limiter::of_address(request.method(), request.uri().path())?;
+        let client = address::client(request.extensions(), request.headers(), &state.config.trusted_proxies);
+        state.limiter.take(class, address::counted(client)).err()
+    }
+}
+
+/// A panic in a handler costs its own request only: it is answered as a fault, and the connection lives on. What it said was
+/// logged by the panic hook. The path is a copy, small beside the connection's buffer, which the request's own would hold for
+/// as long as a long poll waits.
+async fn without_panic(answer: RouteFuture<Infallible>, method: Method, path: Box<str>) -> Response {
+    // Nothing of the handler is looked at after its panic, so nothing half-changed can be seen.
+    match AssertUnwindSafe(answer).catch_unwind().await {
+        Ok(Ok(response)) => response,
+        Ok(Err(never)) => match never {},
+        Err(_) => {
+            tracing::error!(%method, path, "a request's handler panicked");
+            Error::unlogged_fault().into_response()
         }
     }
 }

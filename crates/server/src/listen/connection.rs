@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use base::shutdown::Shutdown;
 use base::{limits, task};
+use futures_util::FutureExt;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::rt::Executor;
@@ -73,7 +74,7 @@ impl Connection {
         let (app, peer) = (&self.serving.app, Peer(self.peer.ip()));
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(peer);
-            async move { Ok::<_, Infallible>(app.answer(request).await) }
+            app.answer(request).map(Ok::<_, Infallible>)
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -91,8 +92,7 @@ impl Connection {
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(peer);
             asked.store(true, Ordering::Relaxed);
-            let app = app.clone();
-            async move { Ok::<_, Infallible>(app.answer(request).await) }
+            app.answer(request).map(Ok::<_, Infallible>)
         });
         let connection = http2::Builder::new(Tasks { cut: self.serving.cut.clone() })
             .timer(TokioTimer::new())

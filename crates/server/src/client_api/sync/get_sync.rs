@@ -37,7 +37,8 @@ pub(crate) async fn get(
     Query(asked): Query<Asked>,
 ) -> Result<impl IntoResponse, Error> {
     let viewer = Viewer { user: caller.user_id.clone(), device: caller.device_id.clone() };
-    let mut request = state.syncer.request(&viewer.user, asked.filter.as_deref()).await?;
+    // Apart, and gone before a long poll waits.
+    let mut request = Box::pin(state.syncer.request(&viewer.user, asked.filter.as_deref())).await?;
     request.since = asked.since;
     request.full_state = asked.full_state;
     request.state = match (asked.use_state_after, asked.use_state_after_unstable) {
