@@ -31,10 +31,12 @@ impl Rooms {
     /// # Errors
     /// As every read.
     pub async fn read(&self, room_id: &RoomId) -> Result<Option<Reading<'_>>, Error> {
-        match find_room(self.store(), room_id).await? {
-            Some(room) => self.read_number(room).await,
-            None => Ok(None),
+        if let Some(room) = self.cache().room(room_id) {
+            return self.read_number(room).await;
         }
+        let Some(room) = find_room(self.store(), room_id).await? else { return Ok(None) };
+        self.cache().keep_room(room_id, room);
+        self.read_number(room).await
     }
 
     /// Begins to read `room`; `None` when it is not known here.
@@ -44,8 +46,8 @@ impl Rooms {
     pub async fn read_number(&self, room: RoomNumber) -> Result<Option<Reading<'_>>, Error> {
         let Some((head, _)) = head_of(self.store(), room).await? else { return Ok(None) };
         let version = RoomVersion::of(&head.version)?;
-        let graph = Graph::new(self.store(), room, version);
-        Ok(Some(Reading { rooms: self, graph, head, nodes: Nodes::new(room) }))
+        let graph = Graph::new(self.store(), room, version).remembering(Some(self.cache()), &head);
+        Ok(Some(Reading { rooms: self, graph, head, nodes: Nodes::with_cache(room, self.cache()) }))
     }
 }
 

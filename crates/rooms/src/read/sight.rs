@@ -193,8 +193,10 @@ impl Reading<'_> {
         let unread: BTreeSet<EventNumber> =
             found.iter().flatten().filter(|event| !sight.contents.contains_key(event)).copied().collect();
         let unread: Vec<EventNumber> = unread.into_iter().collect();
-        for stored in self.stored(&unread).await? {
-            sight.contents.insert(stored.number, content_of(&stored.json));
+        // These are the same few for nearly all readers, so they are remembered.
+        for (event, known) in unread.iter().zip(self.graph.events(&unread).await?) {
+            let known = known.ok_or_else(|| Error::damaged(format!("{event:?} is in a state and not there")))?;
+            sight.contents.insert(*event, serde_json::from_str(known.pdu.content().get()).unwrap_or_default());
         }
         let mut found = found.into_iter();
         for root in new {
