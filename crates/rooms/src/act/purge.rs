@@ -186,7 +186,7 @@ fn named(json: &[u8]) -> Vec<OwnedEventId> {
     fn walk(value: &serde_json::Value, found: &mut Vec<OwnedEventId>) {
         match value {
             serde_json::Value::String(text) if text.starts_with('$') => {
-                found.extend(OwnedEventId::try_from(text.as_str()).ok())
+                found.extend(OwnedEventId::try_from(text.as_str()).ok());
             }
             serde_json::Value::Array(items) => items.iter().for_each(|item| walk(item, found)),
             serde_json::Value::Object(fields) => fields.values().for_each(|field| walk(field, found)),
