@@ -110,6 +110,11 @@ export class Device {
         return this.client.getCrypto();
     }
 
+    /** What the server itself says, past all that the SDK remembers. */
+    async get(path) {
+        return this.client.http.authedRequest("GET", path);
+    }
+
     /** The room, once this device knows that its user is a member as said. */
     async room(roomId, membership = "join") {
         return until(`${this.name} to see ${membership} of the room`, () => {

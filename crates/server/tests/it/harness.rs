@@ -181,13 +181,13 @@ pub(crate) fn repository() -> PathBuf {
     root.canonicalize().expect("the repository's root")
 }
 
-/// Every file below `folder` with the ending `ending`, but for build output and hidden folders.
+/// Every file below `folder` with the ending `ending`, but for build output, what was installed and hidden folders.
 pub(crate) fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if path.is_dir() && !name.starts_with('.') && name != "target" {
+        if path.is_dir() && !name.starts_with('.') && !["target", "node_modules"].contains(&name.as_str()) {
             found.extend(files(&path, ending));
         } else if name.ends_with(ending) {
             found.push(path);
