@@ -213,7 +213,8 @@ fn write_unread(room: &mut Object<'_>, unread: &Unread, request: &Request) {
         });
     };
     write(room.field("unread_notifications"), unread.room);
-    if request.filter.unread_threads {
+    // Left out when no thread has anything unread, which is how clients tell.
+    if request.filter.unread_threads && !unread.threads.is_empty() {
         room.field("unread_thread_notifications").object(|threads| {
             unread.threads.iter().for_each(|(root, count)| write(threads.field(root.as_str()), *count));
         });
