@@ -9,6 +9,7 @@ use ruma::OwnedDeviceId;
 use serde::Deserialize;
 
 use super::{SessionBody, token_kind};
+use crate::http::limiter::Class;
 use crate::http::{AppState, Error, JsonBody};
 
 /// Who logs in.
@@ -49,6 +50,9 @@ pub(crate) async fn post(
         Some("m.login.password") => {
             let name = user(body.identifier, body.user)?.ok_or_else(|| missing("the user"))?;
             let password = body.password.ok_or_else(|| missing("the password"))?;
+            // Whoever guesses from many addresses still guesses at one account, however its name is written.
+            let account = name.trim_start_matches('@').split(':').next().unwrap_or_default().to_lowercase();
+            state.limiter.take(Class::Account, account)?;
             state.accounts.login_by_name(&name, password.expose(), device).await?
         }
         Some("m.login.token") => {

@@ -154,3 +154,16 @@ async fn who_proves_the_password_logs_in_another_device_by_a_token() {
     assert_eq!(login(&app, body.clone()).await.ok()["user_id"], "@alice:localhost");
     login(&app, body).await.refused(403, "M_FORBIDDEN");
 }
+
+#[tokio::test(start_paused = true)]
+async fn passwords_of_one_account_are_not_tried_without_end_however_its_name_is_written() {
+    let app = TestApp::with(&[("HOLDFAST_LIMITS_ENABLED", "true")]).await;
+    let _ = app.user("alice").await;
+    let path = "/_matrix/client/v3/login";
+    let names = ["alice", "@alice:localhost", "ALICE"];
+    for name in names.iter().cycle().take(20) {
+        app.post(&nobody(), path, password(name, "guessed")).await.refused(403, "M_FORBIDDEN");
+    }
+    app.post(&nobody(), path, password("alice", "guessed")).await.refused(429, "M_LIMIT_EXCEEDED");
+    app.post(&nobody(), path, password("bob", "guessed")).await.refused(403, "M_FORBIDDEN");
+}
