@@ -7,7 +7,7 @@ use base::{Timestamp, limits};
 use ruma::{OwnedUserId, UserId};
 use serde::{Deserialize, Serialize};
 use storage::table::EXPIRING_TOKEN;
-use storage::{Batch, Direction, Key, KeyRange, NoPrevious, Record, Version};
+use storage::{Batch, Direction, Key, KeyRange, Version};
 
 use crate::accounts::Accounts;
 use crate::error::{Error, Refusal};
@@ -37,14 +37,7 @@ struct ExpiringRecord {
     purpose: Purpose,
 }
 
-impl Record for ExpiringRecord {
-    const VERSION: u8 = 1;
-    type Previous = NoPrevious;
-
-    fn migrate(previous: NoPrevious) -> Self {
-        match previous {}
-    }
-}
+storage::first_version!(ExpiringRecord);
 
 fn key(expires: Timestamp, token: &str) -> Key {
     Key::of(EXPIRING_TOKEN, &(expires.as_millis(), TokenHash::of(token).0))

@@ -5,7 +5,7 @@ use ruma::{OwnedUserId, UserId};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use storage::table::{MEDIA, MEDIA_PENDING, THUMBNAIL};
-use storage::{BlobHash, Key, KeyRange, NoPrevious, Record, Store};
+use storage::{BlobHash, Key, KeyRange, Store};
 
 use crate::thumbnail::{Method, Size};
 
@@ -39,14 +39,7 @@ impl MediaRecord {
     }
 }
 
-impl Record for MediaRecord {
-    const VERSION: u8 = 1;
-    type Previous = NoPrevious;
-
-    fn migrate(previous: NoPrevious) -> Self {
-        match previous {}
-    }
-}
+storage::first_version!(MediaRecord);
 
 /// Media that was created and not uploaded, filed under its creator.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,14 +48,7 @@ pub(crate) struct PendingRecord {
     pub(crate) created: Timestamp,
 }
 
-impl Record for PendingRecord {
-    const VERSION: u8 = 1;
-    type Previous = NoPrevious;
-
-    fn migrate(previous: NoPrevious) -> Self {
-        match previous {}
-    }
-}
+storage::first_version!(PendingRecord);
 
 /// A thumbnail that was made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,14 +57,7 @@ pub(crate) struct ThumbnailRecord {
     pub(crate) content: Option<ContentRecord>,
 }
 
-impl Record for ThumbnailRecord {
-    const VERSION: u8 = 1;
-    type Previous = NoPrevious;
-
-    fn migrate(previous: NoPrevious) -> Self {
-        match previous {}
-    }
-}
+storage::first_version!(ThumbnailRecord);
 
 /// A new id.
 pub(crate) fn new_id(store: &Store) -> String {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use ruma::{OwnedServerName, RoomVersionId, ServerName};
 use serde::{Deserialize, Serialize};
 use storage::table::SIGNING_KEY;
-use storage::{Batch, Key, NoPrevious, Record, Store};
+use storage::{Batch, Key, Store};
 use tokio::sync::Mutex;
 
 use base::limits;
@@ -51,14 +51,7 @@ struct KeyRecord {
     secret: [u8; 32],
 }
 
-impl Record for KeyRecord {
-    const VERSION: u8 = 1;
-    type Previous = NoPrevious;
-
-    fn migrate(previous: NoPrevious) -> Self {
-        match previous {}
-    }
-}
+storage::first_version!(KeyRecord);
 
 /// All rooms of this server.
 pub struct Rooms {

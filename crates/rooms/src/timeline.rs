@@ -11,9 +11,7 @@ use base::Position;
 use serde::{Deserialize, Serialize};
 use storage::key::{KeyError, KeyReader};
 use storage::table::{EVENT_ORDER, ROOM_TIMELINE};
-use storage::{
-    Batch, Direction, Key, KeyParts, KeyRange, KeyWriter, NoPrevious, Record, Stamp, Store, Template, split_stamp,
-};
+use storage::{Batch, Direction, Key, KeyParts, KeyRange, KeyWriter, Record, Stamp, Store, Template, split_stamp};
 
 use crate::error::Error;
 use crate::number::{EventNumber, RoomNumber};
@@ -100,14 +98,7 @@ struct TimelineRecord {
     state: StateRoot,
 }
 
-impl Record for TimelineRecord {
-    const VERSION: u8 = 1;
-    type Previous = NoPrevious;
-
-    fn migrate(previous: NoPrevious) -> Self {
-        match previous {}
-    }
-}
+storage::first_version!(TimelineRecord);
 
 /// An event in its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -22,7 +22,7 @@ use crate::directory::{make_directory, sync_directory};
 use crate::engine::Direction;
 use crate::error::Error;
 use crate::key::{Key, KeyParts, KeyRange, KeyReader, KeyWriter};
-use crate::record::{NoPrevious, Record};
+use crate::record::Record;
 use crate::store::Store;
 use crate::table::{BLOB, BLOB_REFERENCE};
 use crate::text::hex;
@@ -83,14 +83,7 @@ pub struct BlobRecord {
     pub touched: Timestamp,
 }
 
-impl Record for BlobRecord {
-    const VERSION: u8 = 1;
-    type Previous = NoPrevious;
-
-    fn migrate(previous: NoPrevious) -> Self {
-        match previous {}
-    }
-}
+crate::first_version!(BlobRecord);
 
 /// A change of who refers to a blob. The referrer is any name that its owner finds again, such as a table and a key.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -15,7 +15,6 @@ use serde::{Deserialize, Serialize};
 use crate::batch::{Batch, Version};
 use crate::error::Error;
 use crate::key::Key;
-use crate::record::{NoPrevious, Record};
 use crate::store::Store;
 use crate::table::{FENCE, LEASE};
 
@@ -26,14 +25,7 @@ struct HolderRecord {
     expires: Timestamp,
 }
 
-impl Record for HolderRecord {
-    const VERSION: u8 = 1;
-    type Previous = NoPrevious;
-
-    fn migrate(previous: NoPrevious) -> Self {
-        match previous {}
-    }
-}
+crate::first_version!(HolderRecord);
 
 /// How often a lease has changed hands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,14 +33,7 @@ struct FenceRecord {
     number: u64,
 }
 
-impl Record for FenceRecord {
-    const VERSION: u8 = 1;
-    type Previous = NoPrevious;
-
-    fn migrate(previous: NoPrevious) -> Self {
-        match previous {}
-    }
-}
+crate::first_version!(FenceRecord);
 
 /// A lease that is held. It ends when it is not renewed in time; dropping it lets it run out.
 #[derive(Clone, Debug)]

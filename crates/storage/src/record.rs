@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 /// What is stored as a table's value.
 ///
-/// A first version says `type Previous = NoPrevious`. A later one names the type before it and how to make itself from
+/// A first version is declared by [`first_version!`](crate::first_version). A later one names the type before it and how to make itself from
 /// that; the older type stays in the code for as long as data directories of its time may exist, which is for ever.
 pub trait Record: Serialize + DeserializeOwned {
     /// This type's version. One more than [`Record::Previous`]'s.
@@ -73,6 +73,21 @@ pub enum RecordError {
 /// What the first version of a record has before it: nothing, and it can be neither made nor read.
 #[derive(Debug, Serialize, serde::Deserialize)]
 pub enum NoPrevious {}
+
+/// Says of records that this is their first version.
+#[macro_export]
+macro_rules! first_version {
+    ($($record:ty),* $(,)?) => {$(
+        impl $crate::Record for $record {
+            const VERSION: u8 = 1;
+            type Previous = $crate::NoPrevious;
+
+            fn migrate(previous: $crate::NoPrevious) -> Self {
+                match previous {}
+            }
+        }
+    )*};
+}
 
 impl Record for NoPrevious {
     const VERSION: u8 = 0;

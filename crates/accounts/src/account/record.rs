@@ -3,8 +3,8 @@
 use base::Timestamp;
 use ruma::{OwnedUserId, UserId};
 use serde::{Deserialize, Serialize};
+use storage::Key;
 use storage::table::ACCOUNT;
-use storage::{Key, NoPrevious, Record};
 
 use crate::user::digest;
 
@@ -44,14 +44,7 @@ impl AccountRecord {
     }
 }
 
-impl Record for AccountRecord {
-    const VERSION: u8 = 1;
-    type Previous = NoPrevious;
-
-    fn migrate(previous: NoPrevious) -> Self {
-        match previous {}
-    }
-}
+storage::first_version!(AccountRecord);
 
 pub(crate) fn account_key(user: &UserId) -> Key {
     Key::of(ACCOUNT, &digest(user))

@@ -6,7 +6,7 @@
 use base::Secret;
 use ruma::{DeviceId, OwnedUserId, UserId};
 use serde::{Deserialize, Serialize};
-use storage::{Batch, Kind, NoPrevious, Record};
+use storage::{Batch, Kind, Record};
 
 use crate::account::record::Existence;
 use crate::account::{AccountRecord, account_key};
@@ -37,14 +37,7 @@ pub enum AccountChange {
     Deactivated,
 }
 
-impl Record for AccountLog {
-    const VERSION: u8 = 1;
-    type Previous = NoPrevious;
-
-    fn migrate(previous: NoPrevious) -> Self {
-        match previous {}
-    }
-}
+storage::first_version!(AccountLog);
 
 /// What an administrator sees of an account.
 #[derive(Clone, Debug, PartialEq, Eq)]

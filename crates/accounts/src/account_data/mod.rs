@@ -19,7 +19,7 @@ use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use storage::table::{ACCOUNT_DATA, ACCOUNT_DATA_ORDER, ACCOUNT_DATA_PART};
-use storage::{Batch, Direction, Key, KeyRange, KeyWriter, Kind, NoPrevious, Record, Template, Version, split_stamp};
+use storage::{Batch, Direction, Key, KeyRange, KeyWriter, Kind, Record, Template, Version, split_stamp};
 
 use crate::accounts::{Accounts, settle};
 use crate::error::{Error, Refusal};
@@ -44,14 +44,7 @@ pub struct AccountDataLog {
     pub kind: String,
 }
 
-impl Record for AccountDataLog {
-    const VERSION: u8 = 1;
-    type Previous = NoPrevious;
-
-    fn migrate(previous: NoPrevious) -> Self {
-        match previous {}
-    }
-}
+storage::first_version!(AccountDataLog);
 
 /// One piece of account data.
 #[derive(Clone, Debug)]

@@ -5,7 +5,7 @@ use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use storage::table::{ACCOUNT_DATA, ACCOUNT_DATA_ORDER};
-use storage::{Key, KeyRange, NoPrevious, Record};
+use storage::{Key, KeyRange};
 
 use crate::account_data::parts::Kept;
 use crate::user::digest;
@@ -18,14 +18,7 @@ pub(super) struct DataRecord {
     pub(super) kept: Kept,
 }
 
-impl Record for DataRecord {
-    const VERSION: u8 = 1;
-    type Previous = NoPrevious;
-
-    fn migrate(previous: NoPrevious) -> Self {
-        match previous {}
-    }
-}
+storage::first_version!(DataRecord);
 
 /// What a piece is called.
 pub(super) struct Name {

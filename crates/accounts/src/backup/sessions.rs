@@ -17,7 +17,7 @@ use storage::{Batch, Direction, Key, KeyRange, Store};
 use crate::accounts::{Accounts, settle};
 use crate::backup::version::{BackupState, FoundBackup, backup_key};
 use crate::error::{Error, Refusal};
-use crate::keys::{Number, decode, first_version, put_leftover};
+use crate::keys::{Number, decode, put_leftover};
 
 /// Sessions by room and id, as they came.
 pub type BackupSessions<T> = BTreeMap<OwnedRoomId, BTreeMap<String, Raw<T>>>;
@@ -54,7 +54,7 @@ struct SessionRecord {
     json: String,
 }
 
-first_version!(SessionRecord);
+storage::first_version!(SessionRecord);
 
 impl SessionRecord {
     fn of(room: &RoomId, session: &str, data: &KeyBackupData) -> Result<Self, Refusal> {

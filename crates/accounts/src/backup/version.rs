@@ -9,7 +9,7 @@ use storage::{Batch, Direction, Key, KeyRange, Version};
 
 use crate::accounts::{Accounts, settle};
 use crate::error::{Error, Refusal};
-use crate::keys::{Number, decode, first_version, put_leftover};
+use crate::keys::{Number, decode, put_leftover};
 use crate::user::digest;
 
 /// What a client says of a backup.
@@ -53,7 +53,7 @@ pub(super) struct BackupRecord {
     removed: bool,
 }
 
-first_version!(BackupRecord);
+storage::first_version!(BackupRecord);
 
 impl BackupRecord {
     pub(super) fn state(&self) -> BackupState {

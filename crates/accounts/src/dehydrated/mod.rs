@@ -17,8 +17,7 @@ use storage::{Batch, Key, Version};
 use crate::accounts::{Accounts, settle};
 use crate::error::{Error, Refusal};
 use crate::keys::{
-    DeviceState, KeysToUpload, Number, Uploading, end_device, first_version, put_device_list_change, put_leftover,
-    state_key,
+    DeviceState, KeysToUpload, Number, Uploading, end_device, put_device_list_change, put_leftover, state_key,
 };
 use crate::to_device::Inbox;
 use crate::user::digest;
@@ -52,7 +51,7 @@ struct DehydratedRecord {
     data: String,
 }
 
-first_version!(DehydratedRecord);
+storage::first_version!(DehydratedRecord);
 
 fn dehydrated_key(user: &UserId) -> Key {
     Key::of(DEHYDRATED, &digest(user))

@@ -21,7 +21,7 @@ use storage::{Batch, Direction, Key, KeyRange, KeyWriter, Kind, Record, Row, Sto
 
 use crate::accounts::Accounts;
 use crate::error::Error;
-use crate::keys::{decode, first_version};
+use crate::keys::decode;
 
 /// Log entries of this kind say that the keys of a user changed, or what a user has signed of others'; their payload is a
 /// [`KeyChange`], their partition the user's.
@@ -43,7 +43,7 @@ pub enum KeyChange {
     },
 }
 
-first_version!(KeyChange);
+storage::first_version!(KeyChange);
 
 impl KeyChange {
     /// Whose partition it is told in.

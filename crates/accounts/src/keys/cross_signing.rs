@@ -14,9 +14,9 @@ use storage::{Batch, Direction, Key, KeyRange, Version};
 use crate::accounts::{Accounts, settle};
 use crate::error::{Error, Refusal};
 use crate::keys::changes::{KeyChange, put_change};
+use crate::keys::decode;
 use crate::keys::state::device_of;
 use crate::keys::upload::DeviceKeysRecord;
-use crate::keys::{decode, first_version};
 use crate::user::digest;
 
 /// Keys that a user uploads, as they came.
@@ -80,7 +80,7 @@ pub(super) struct CrossSigningRecord {
     pub(super) user_signing: Option<StoredSigningKey>,
 }
 
-first_version!(CrossSigningRecord);
+storage::first_version!(CrossSigningRecord);
 
 impl CrossSigningRecord {
     fn all(&self) -> [&Option<StoredSigningKey>; 3] {

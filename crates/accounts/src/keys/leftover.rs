@@ -10,7 +10,7 @@ use storage::{Batch, Direction, Key, KeyParts, KeyRange, KeyWriter, Store};
 
 use crate::accounts::Accounts;
 use crate::error::Error;
-use crate::keys::{decode, first_version};
+use crate::keys::decode;
 
 /// Stands for a device or a key backup in the keys of its rows. Drawn at random, never given out twice: a device that logs
 /// in again under the same id has none of the rows of the one before.
@@ -37,7 +37,7 @@ struct LeftoverRecord {
     since: Timestamp,
 }
 
-first_version!(LeftoverRecord);
+storage::first_version!(LeftoverRecord);
 
 /// To be written with the end of what has `number`.
 pub(crate) fn put_leftover(batch: &mut Batch, number: Number, now: Timestamp) {

@@ -38,21 +38,6 @@ pub(crate) use leftover::{Number, number_prefix, put_leftover};
 pub(crate) use state::{DeviceState, begin_device, end_device, state_key};
 pub(crate) use upload::Uploading;
 
-/// A record in its first version.
-macro_rules! first_version {
-    ($($record:ty),* $(,)?) => {$(
-        impl storage::Record for $record {
-            const VERSION: u8 = 1;
-            type Previous = storage::NoPrevious;
-
-            fn migrate(previous: storage::NoPrevious) -> Self {
-                match previous {}
-            }
-        }
-    )*};
-}
-pub(crate) use first_version;
-
 use crate::error::Error;
 
 /// Reads a stored record that a scan or a read of many brought.

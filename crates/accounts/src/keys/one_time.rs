@@ -10,7 +10,6 @@ use storage::table::{FALLBACK_KEY, ONE_TIME_KEY};
 use storage::{Key, KeyRange};
 
 use crate::error::Error;
-use crate::keys::first_version;
 use crate::keys::leftover::Number;
 
 /// A key, under the name and in the JSON that it was uploaded with.
@@ -21,7 +20,7 @@ pub(super) struct StoredKey {
     pub(super) json: String,
 }
 
-first_version!(StoredKey);
+storage::first_version!(StoredKey);
 
 impl StoredKey {
     pub(super) fn of(key: &OneTimeKey) -> Self {

@@ -22,9 +22,9 @@ use crate::accounts::{Accounts, settle};
 use crate::error::{Error, Refusal};
 use crate::keys::changes::{KeyChange, put_change};
 use crate::keys::cross_signing::{CrossSigningRecord, Devices, StoredSigningKey, cross_signing_key, only_signed_by};
+use crate::keys::decode;
 use crate::keys::state::device_keys_key;
 use crate::keys::upload::{DeviceKeysRecord, add_signatures};
-use crate::keys::{decode, first_version};
 use crate::user::digest;
 
 /// Why the signatures of one object were not taken.
@@ -48,7 +48,7 @@ pub(super) struct UserSignatureRecord {
     pub(super) signatures: String,
 }
 
-first_version!(UserSignatureRecord);
+storage::first_version!(UserSignatureRecord);
 
 pub(super) fn user_signature_key(signer: &UserId, signed: &UserId) -> Key {
     Key::of(USER_SIGNATURE, &(digest(signer), digest(signed)))

@@ -12,8 +12,8 @@ use storage::{Batch, Direction, Key, KeyRange, Row, Version};
 
 use crate::accounts::Accounts;
 use crate::error::Error;
+use crate::keys::decode;
 use crate::keys::leftover::{Number, put_leftover};
-use crate::keys::{decode, first_version};
 use crate::user::digest;
 
 /// The algorithm that clients have one-time keys of. Its count is told also when it is zero, as other servers do and
@@ -68,7 +68,7 @@ pub(crate) struct DeviceState {
     pub(crate) fallbacks: Vec<FallbackState>,
 }
 
-first_version!(DeviceState);
+storage::first_version!(DeviceState);
 
 impl DeviceState {
     /// A device without keys.

@@ -18,9 +18,9 @@ use crate::accounts::{Accounts, settle};
 use crate::error::{Error, Refusal};
 use crate::keys::changes::put_device_list_change;
 use crate::keys::cross_signing::cross_signing_key;
+use crate::keys::decode;
 use crate::keys::one_time::{StoredKey, fallback_key, one_time_key, one_time_keys, order_of};
 use crate::keys::state::{DeviceState, FallbackState, FallbackUse, KeyCounts, Stock, device_keys_key, state_key};
-use crate::keys::{decode, first_version};
 
 /// The keys that a device uploads, as they came.
 #[derive(Clone, Debug, Default)]
@@ -64,7 +64,7 @@ pub(crate) struct DeviceKeysRecord {
     pub(crate) signed: bool,
 }
 
-first_version!(DeviceKeysRecord);
+storage::first_version!(DeviceKeysRecord);
 
 impl DeviceKeysRecord {
     /// The keys again, checked as when they came. Nothing for keys that are not signed.

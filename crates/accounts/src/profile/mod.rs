@@ -15,7 +15,7 @@ use ruma::{OwnedUserId, UserId};
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 use storage::table::PROFILE;
-use storage::{Batch, Key, Kind, NoPrevious, Record, Version};
+use storage::{Batch, Key, Kind, Record, Version};
 
 use crate::accounts::{Accounts, settle};
 use crate::error::{Error, Refusal};
@@ -47,20 +47,7 @@ pub(crate) struct ProfileRecord {
     fields: BTreeMap<String, String>,
 }
 
-macro_rules! first_version {
-    ($($record:ident),*) => {$(
-        impl Record for $record {
-            const VERSION: u8 = 1;
-            type Previous = NoPrevious;
-
-            fn migrate(previous: NoPrevious) -> Self {
-                match previous {}
-            }
-        }
-    )*};
-}
-
-first_version!(ProfileLog, ProfileRecord);
+storage::first_version!(ProfileLog, ProfileRecord);
 
 /// A profile as it was read.
 #[derive(Clone, Debug, Default)]

@@ -14,7 +14,7 @@ use ruma::api::client::push::{Pusher as PusherData, PusherIds, PusherKind};
 use ruma::{DeviceId, OwnedDeviceId, OwnedUserId, UserId};
 use serde::{Deserialize, Serialize};
 use storage::table::{PUSHER, PUSHER_OWNER};
-use storage::{Batch, Direction, Key, KeyRange, Kind, NoPrevious, Record};
+use storage::{Batch, Direction, Key, KeyRange, Kind, Record};
 
 use crate::accounts::{Accounts, settle};
 use crate::error::{Error, Refusal};
@@ -32,14 +32,7 @@ pub struct PushersLog {
     pub user: OwnedUserId,
 }
 
-impl Record for PushersLog {
-    const VERSION: u8 = 1;
-    type Previous = NoPrevious;
-
-    fn migrate(previous: NoPrevious) -> Self {
-        match previous {}
-    }
-}
+storage::first_version!(PushersLog);
 
 /// A pusher.
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@ use ruma::{OwnedDeviceId, OwnedUserId, UserId};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use storage::table::{PUSHER, PUSHER_OWNER};
-use storage::{Key, NoPrevious, Record};
+use storage::{Key, Record};
 
 use crate::error::Error;
 use crate::pushers::Pusher;
@@ -26,20 +26,7 @@ pub(super) struct PusherRecord {
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct OwnerRecord(pub(super) OwnedUserId);
 
-macro_rules! first_version {
-    ($($record:ty),*) => {$(
-        impl Record for $record {
-            const VERSION: u8 = 1;
-            type Previous = NoPrevious;
-
-            fn migrate(previous: NoPrevious) -> Self {
-                match previous {}
-            }
-        }
-    )*};
-}
-
-first_version!(PusherRecord, OwnerRecord);
+storage::first_version!(PusherRecord, OwnerRecord);
 
 impl PusherRecord {
     pub(super) fn of(pusher: &Pusher) -> Result<Self, Error> {

@@ -4,7 +4,7 @@
 use base::{Timestamp, limits};
 use serde::{Deserialize, Serialize};
 use storage::table::REGISTRATION_TOKEN;
-use storage::{Batch, Direction, Key, KeyRange, NoPrevious, Record, Version};
+use storage::{Batch, Direction, Key, KeyRange, Record, Version};
 
 use crate::account::register::{NewAccount, Registered};
 use crate::accounts::{Accounts, settle};
@@ -43,14 +43,7 @@ impl TokenRecord {
     }
 }
 
-impl Record for TokenRecord {
-    const VERSION: u8 = 1;
-    type Previous = NoPrevious;
-
-    fn migrate(previous: NoPrevious) -> Self {
-        match previous {}
-    }
-}
+storage::first_version!(TokenRecord);
 
 fn key(token: &str) -> Key {
     Key::of(REGISTRATION_TOKEN, &token.to_owned())

@@ -4,7 +4,7 @@ use base::{Timestamp, limits};
 use ruma::{DeviceId, OwnedDeviceId, OwnedUserId, UserId};
 use serde::{Deserialize, Serialize};
 use storage::table::DEVICE;
-use storage::{Batch, Direction, Key, KeyRange, NoPrevious, Record, Store, Version};
+use storage::{Batch, Direction, Key, KeyRange, Record, Store, Version};
 
 use crate::error::Error;
 use crate::session::token::{TokenHash, TokenRecord};
@@ -61,14 +61,7 @@ impl DeviceRecord {
     }
 }
 
-impl Record for DeviceRecord {
-    const VERSION: u8 = 1;
-    type Previous = NoPrevious;
-
-    fn migrate(previous: NoPrevious) -> Self {
-        match previous {}
-    }
-}
+storage::first_version!(DeviceRecord);
 
 /// A device as it was read, or is to be made.
 #[derive(Clone, Debug)]

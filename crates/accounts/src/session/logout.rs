@@ -3,7 +3,7 @@
 use base::limits;
 use ruma::{DeviceId, OwnedDeviceId, OwnedUserId, UserId};
 use serde::{Deserialize, Serialize};
-use storage::{Batch, Kind, NoPrevious, Record};
+use storage::{Batch, Kind, Record};
 
 use crate::accounts::{Accounts, settle};
 use crate::error::Error;
@@ -36,14 +36,7 @@ pub enum DeviceChange {
     Removed,
 }
 
-impl Record for DeviceLog {
-    const VERSION: u8 = 1;
-    type Previous = NoPrevious;
-
-    fn migrate(previous: NoPrevious) -> Self {
-        match previous {}
-    }
-}
+storage::first_version!(DeviceLog);
 
 pub(super) fn log_device(
     accounts: &Accounts,

@@ -9,7 +9,7 @@ use base::{Timestamp, limits};
 use ruma::{DeviceId, OwnedDeviceId, OwnedUserId, UserId};
 use serde::{Deserialize, Serialize};
 use storage::table::DEVICE_SEEN;
-use storage::{Batch, Key, NoPrevious, Record};
+use storage::{Batch, Key};
 
 use crate::accounts::{Accounts, settle};
 use crate::error::Error;
@@ -28,14 +28,7 @@ pub struct SeenFrom {
     pub user_agent: Option<String>,
 }
 
-impl Record for SeenFrom {
-    const VERSION: u8 = 1;
-    type Previous = NoPrevious;
-
-    fn migrate(previous: NoPrevious) -> Self {
-        match previous {}
-    }
-}
+storage::first_version!(SeenFrom);
 
 pub(super) fn seen_key(user: &UserId, device: &DeviceId) -> Key {
     Key::of(DEVICE_SEEN, &(digest(user), device.as_str().to_owned()))

@@ -8,8 +8,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ruma::{OwnedDeviceId, OwnedUserId};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use storage::Key;
 use storage::table::TOKEN;
-use storage::{Key, NoPrevious, Record};
 
 /// What a token is stored as.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -43,11 +43,4 @@ pub(super) struct TokenRecord {
     pub(super) device: OwnedDeviceId,
 }
 
-impl Record for TokenRecord {
-    const VERSION: u8 = 1;
-    type Previous = NoPrevious;
-
-    fn migrate(previous: NoPrevious) -> Self {
-        match previous {}
-    }
-}
+storage::first_version!(TokenRecord);

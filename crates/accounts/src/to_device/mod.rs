@@ -41,4 +41,4 @@ pub struct ToDeviceLog {
     pub devices: Vec<OwnedDeviceId>,
 }
 
-crate::keys::first_version!(ToDeviceLog);
+storage::first_version!(ToDeviceLog);

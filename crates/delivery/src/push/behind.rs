@@ -11,7 +11,7 @@ use base::{Partition, Position, Timestamp, limits};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use storage::table::PUSH_BEHIND;
-use storage::{Batch, Direction, Key, KeyRange, NoPrevious, Record};
+use storage::{Batch, Direction, Key, KeyRange, Record};
 
 use crate::error::Error;
 use crate::push::gateway::Told;
@@ -39,14 +39,7 @@ struct BehindRecord {
     reason: String,
 }
 
-impl Record for BehindRecord {
-    const VERSION: u8 = 1;
-    type Previous = NoPrevious;
-
-    fn migrate(previous: NoPrevious) -> Self {
-        match previous {}
-    }
-}
+storage::first_version!(BehindRecord);
 
 /// Longest reason that is kept, in bytes.
 const REASON_BYTES: usize = 512;

@@ -9,7 +9,7 @@ use ruma::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use storage::table::{ALIAS, ROOM_NAMED};
-use storage::{Batch, Direction, Key, KeyRange, NoPrevious, Record, Store};
+use storage::{Batch, Direction, Key, KeyRange, Record, Store};
 
 use base::limits;
 
@@ -40,14 +40,7 @@ impl AliasRecord {
     }
 }
 
-impl Record for AliasRecord {
-    const VERSION: u8 = 1;
-    type Previous = NoPrevious;
-
-    fn migrate(previous: NoPrevious) -> Self {
-        match previous {}
-    }
-}
+storage::first_version!(AliasRecord);
 
 /// What [`ROOM_NAMED`] has of a room under its aliases; `directory` has the rest.
 const OF_ALIASES: u8 = 0;

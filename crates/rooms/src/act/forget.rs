@@ -5,7 +5,7 @@
 use base::limits;
 use ruma::{OwnedUserId, RoomId, UserId};
 use serde::{Deserialize, Serialize};
-use storage::{Kind, NoPrevious, Record};
+use storage::{Kind, Record};
 
 use crate::append::{forget_membership, is_remembered};
 use crate::error::{Error, Refusal};
@@ -24,14 +24,7 @@ pub struct ForgottenLog {
     pub user: OwnedUserId,
 }
 
-impl Record for ForgottenLog {
-    const VERSION: u8 = 1;
-    type Previous = NoPrevious;
-
-    fn migrate(previous: NoPrevious) -> Self {
-        match previous {}
-    }
-}
+storage::first_version!(ForgottenLog);
 
 impl Rooms {
     /// Forgets `room` for `user`. Who was never there has nothing to forget. When nobody of this server remembers the room it

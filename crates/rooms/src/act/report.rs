@@ -6,7 +6,7 @@ use base::{Timestamp, limits};
 use ruma::{EventId, OwnedEventId, OwnedRoomId, OwnedUserId, RoomId, UserId};
 use serde::{Deserialize, Serialize};
 use storage::table::REPORT;
-use storage::{Batch, Direction, Key, KeyRange, NoPrevious, Record};
+use storage::{Batch, Direction, Key, KeyRange, Record};
 
 use crate::error::{Error, Refusal};
 use crate::graph::Graph;
@@ -40,20 +40,7 @@ pub struct Report {
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct CountRecord(u64);
 
-macro_rules! first_version {
-    ($($record:ident),*) => {$(
-        impl Record for $record {
-            const VERSION: u8 = 1;
-            type Previous = NoPrevious;
-
-            fn migrate(previous: NoPrevious) -> Self {
-                match previous {}
-            }
-        }
-    )*};
-}
-
-first_version!(Report, CountRecord);
+storage::first_version!(Report, CountRecord);
 
 const COUNT: u8 = 0;
 const REPORTS: u8 = 1;

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
-use storage::{Batch, NoPrevious, Record, Stamp};
+use storage::{Batch, Record, Stamp};
 
 use crate::append::redaction::Redaction;
 use crate::append::{Changed, Completed, EVENT_ACCEPTED, Filing, Moved, Proposal, View, changes, member, redaction};
@@ -30,14 +30,7 @@ pub struct LogRecord {
     pub event: EventNumber,
 }
 
-impl Record for LogRecord {
-    const VERSION: u8 = 1;
-    type Previous = NoPrevious;
-
-    fn migrate(previous: NoPrevious) -> Self {
-        match previous {}
-    }
-}
+storage::first_version!(LogRecord);
 
 /// A batch and what it will have done.
 pub(super) struct Composed {
@@ -58,14 +51,7 @@ pub struct RoomChanged {
     pub room: RoomNumber,
 }
 
-impl Record for RoomChanged {
-    const VERSION: u8 = 1;
-    type Previous = NoPrevious;
-
-    fn migrate(previous: NoPrevious) -> Self {
-        match previous {}
-    }
-}
+storage::first_version!(RoomChanged);
 
 pub(super) async fn compose(view: View<'_>, proposal: &Proposal, filing: Filing<'_>) -> Result<Composed, Error> {
     let View { graph, mut head, mut nodes, was } = view;

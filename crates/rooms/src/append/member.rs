@@ -7,7 +7,7 @@ use ruma::{OwnedUserId, ServerName, UserId};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use storage::table::{ROOM_MEMBER, USER_ROOM};
-use storage::{Batch, Direction, Key, KeyRange, NoPrevious, Record, Row, Store};
+use storage::{Batch, Direction, Key, KeyRange, Record, Row, Store};
 
 use crate::act::may_forget;
 use crate::append::changes::{self, Changed};
@@ -41,14 +41,7 @@ pub struct MembershipV1 {
     event: EventNumber,
 }
 
-impl Record for MembershipV1 {
-    const VERSION: u8 = 1;
-    type Previous = NoPrevious;
-
-    fn migrate(previous: NoPrevious) -> Self {
-        match previous {}
-    }
-}
+storage::first_version!(MembershipV1);
 
 impl Record for Membership {
     const VERSION: u8 = 2;

@@ -7,7 +7,7 @@ use ruma::{DeviceId, EventId, OwnedEventId, RoomId, TransactionId, UserId};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use storage::table::SENT;
-use storage::{Batch, Key, NoPrevious, Record, Store};
+use storage::{Batch, Key, Store};
 
 use crate::error::Error;
 use crate::graph::Transaction;
@@ -26,14 +26,7 @@ struct SentRecord {
     at: Timestamp,
 }
 
-impl Record for SentRecord {
-    const VERSION: u8 = 1;
-    type Previous = NoPrevious;
-
-    fn migrate(previous: NoPrevious) -> Self {
-        match previous {}
-    }
-}
+storage::first_version!(SentRecord);
 
 impl SentAs {
     /// The transaction `id` of a request by `device` of `user` to `endpoint` of `room`.

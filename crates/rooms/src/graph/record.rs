@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use storage::table::{
     AUTH_CHAIN, AUTH_CHILD, EVENT, EVENT_CHILD, EVENT_JSON, EVENT_NUMBER, PARTIAL_EVENT, ROOM, ROOM_HEAD,
 };
-use storage::{Key, KeyRange, NoPrevious, Record};
+use storage::{Key, KeyRange, Record};
 
 use crate::event::Standing;
 use crate::graph::chain::StoredChain;
@@ -168,19 +168,6 @@ pub struct Transaction {
     pub id: OwnedTransactionId,
 }
 
-macro_rules! first_version {
-    ($($record:ident),*) => {$(
-        impl Record for $record {
-            const VERSION: u8 = 1;
-            type Previous = NoPrevious;
-
-            fn migrate(previous: NoPrevious) -> Self {
-                match previous {}
-            }
-        }
-    )*};
-}
-
 /// The number of a room, or of an event.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct RoomRecord(pub(super) RoomNumber);
@@ -188,7 +175,7 @@ pub(super) struct RoomRecord(pub(super) RoomNumber);
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct NumberRecord(pub(super) EventNumber);
 
-first_version!(HeadV1, EventFactsV1, StoredChain, RoomRecord, NumberRecord);
+storage::first_version!(HeadV1, EventFactsV1, StoredChain, RoomRecord, NumberRecord);
 
 /// Ids may be as long as keys and are chosen by anybody, so keys hold their whole hash.
 fn digest(id: &str) -> [u8; 32] {

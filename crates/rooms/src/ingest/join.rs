@@ -14,7 +14,7 @@ use ruma::{OwnedEventId, OwnedRoomId, OwnedServerName, RoomId, RoomVersionId, Se
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use storage::table::ROOM_ARRIVING;
-use storage::{Batch, Key, NoPrevious, Record, Store};
+use storage::{Batch, Key, Store};
 
 use crate::append::{Completed, Filing, append_filed, put_ahead};
 use crate::error::{Error, Refusal};
@@ -65,14 +65,7 @@ struct ArrivingRecord {
     servers: Vec<OwnedServerName>,
 }
 
-impl Record for ArrivingRecord {
-    const VERSION: u8 = 1;
-    type Previous = NoPrevious;
-
-    fn migrate(previous: NoPrevious) -> Self {
-        match previous {}
-    }
-}
+storage::first_version!(ArrivingRecord);
 
 fn arriving_key(room_id: &RoomId) -> Key {
     let digest: [u8; 32] = Sha256::digest(room_id.as_str()).into();

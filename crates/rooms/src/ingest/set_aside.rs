@@ -14,7 +14,7 @@ use ruma::{EventId, OwnedEventId, OwnedRoomId, OwnedServerName, OwnedUserId, Roo
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use storage::table::{EVENT_SET_ASIDE, EVENT_SET_ASIDE_JSON};
-use storage::{Batch, Direction, Key, KeyRange, NoPrevious, Record, Store, Version};
+use storage::{Batch, Direction, Key, KeyRange, Record, Store, Version};
 
 use crate::error::Error;
 use crate::event::Pdu;
@@ -164,20 +164,7 @@ pub(super) struct NotedEvent {
     json: Vec<u8>,
 }
 
-macro_rules! first_version {
-    ($($record:ident),*) => {$(
-        impl Record for $record {
-            const VERSION: u8 = 1;
-            type Previous = NoPrevious;
-
-            fn migrate(previous: NoPrevious) -> Self {
-                match previous {}
-            }
-        }
-    )*};
-}
-
-first_version!(SetAside, Noted);
+storage::first_version!(SetAside, Noted);
 
 impl Noted {
     /// Whether work that went well was the last there is to be done under these names.

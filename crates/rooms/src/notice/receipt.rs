@@ -7,7 +7,7 @@ use ruma::{EventId, OwnedEventId, OwnedUserId, UserId};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use storage::table::{RECEIPT, RECEIPT_ORDER};
-use storage::{Key, KeyWriter, NoPrevious, Record, Stamp, Template, Version, split_stamp};
+use storage::{Key, KeyWriter, Record, Stamp, Template, Version, split_stamp};
 
 use crate::error::{Error, Refusal};
 use crate::number::RoomNumber;
@@ -103,20 +103,7 @@ pub(super) struct MarkMoved {
     pub(super) mark: Mark,
 }
 
-macro_rules! first_version {
-    ($($record:ty),*) => {$(
-        impl Record for $record {
-            const VERSION: u8 = 1;
-            type Previous = NoPrevious;
-
-            fn migrate(previous: NoPrevious) -> Self {
-                match previous {}
-            }
-        }
-    )*};
-}
-
-first_version!(ReceiptLog, Marks, MarkMoved);
+storage::first_version!(ReceiptLog, Marks, MarkMoved);
 
 fn digest(user: &UserId) -> [u8; 32] {
     Sha256::digest(user.as_str()).into()

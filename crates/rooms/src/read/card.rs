@@ -11,7 +11,7 @@ use ruma::{OwnedRoomAliasId, OwnedRoomId, OwnedUserId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use storage::table::ROOM_CARD;
-use storage::{Batch, Key, NoPrevious, Record, Store};
+use storage::{Batch, Key, Record, Store};
 
 use crate::append::{Changed, Membership, Moved, members};
 use crate::error::Error;
@@ -83,20 +83,7 @@ impl OtherKeys {
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct KeysRecord(Vec<u8>);
 
-macro_rules! first_version {
-    ($($record:ident),*) => {$(
-        impl Record for $record {
-            const VERSION: u8 = 1;
-            type Previous = NoPrevious;
-
-            fn migrate(previous: NoPrevious) -> Self {
-                match previous {}
-            }
-        }
-    )*};
-}
-
-first_version!(Counts, Card, KeysRecord);
+storage::first_version!(Counts, Card, KeysRecord);
 
 fn key(room: RoomNumber, which: u8) -> Key {
     Key::of(ROOM_CARD, &(room, which))

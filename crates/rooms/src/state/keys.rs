@@ -9,7 +9,7 @@ use ruma::events::StateEventType;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use storage::table::{STATE_KEY, STATE_KEY_NAME};
-use storage::{Batch, Key, NoPrevious, Record, Store};
+use storage::{Batch, Key, Record, Store};
 
 use crate::error::Error;
 use crate::event::StateKey;
@@ -22,26 +22,12 @@ struct NameRecord {
     key: String,
 }
 
-impl Record for NameRecord {
-    const VERSION: u8 = 1;
-    type Previous = NoPrevious;
-
-    fn migrate(previous: NoPrevious) -> Self {
-        match previous {}
-    }
-}
+storage::first_version!(NameRecord);
 
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct NumberRecord(KeyNumber);
 
-impl Record for NumberRecord {
-    const VERSION: u8 = 1;
-    type Previous = NoPrevious;
-
-    fn migrate(previous: NoPrevious) -> Self {
-        match previous {}
-    }
-}
+storage::first_version!(NumberRecord);
 
 /// The row of a type and state key. They are too long for a key, so it has their hash; whole, because they are chosen by
 /// whoever sends an event.

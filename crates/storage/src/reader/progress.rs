@@ -4,7 +4,6 @@ use base::{Partition, Position};
 use serde::{Deserialize, Serialize};
 
 use crate::key::Key;
-use crate::record::{NoPrevious, Record};
 use crate::table::CURSOR;
 
 /// The stored cursor.
@@ -38,14 +37,7 @@ impl Progress {
     }
 }
 
-impl Record for Progress {
-    const VERSION: u8 = 1;
-    type Previous = NoPrevious;
-
-    fn migrate(previous: NoPrevious) -> Self {
-        match previous {}
-    }
-}
+crate::first_version!(Progress);
 
 /// Where a reader's progress lies.
 pub(crate) fn key(name: &str, partition: Partition) -> Key {

@@ -7,7 +7,7 @@ use crate::batch::Batch;
 use crate::engine::Direction;
 use crate::error::Error;
 use crate::key::{Key, KeyRange};
-use crate::record::{NoPrevious, Record};
+use crate::record::Record;
 use crate::store::Store;
 use crate::table::QUARANTINE;
 
@@ -39,14 +39,7 @@ pub struct SetAside {
     pub replay: bool,
 }
 
-impl Record for SetAside {
-    const VERSION: u8 = 1;
-    type Previous = NoPrevious;
-
-    fn migrate(previous: NoPrevious) -> Self {
-        match previous {}
-    }
-}
+crate::first_version!(SetAside);
 
 /// Longest reason that is kept, in bytes: the row must stay small, whatever a handler says.
 const REASON_BYTES: usize = 1024;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use storage::table::RELATION;
-use storage::{Key, KeyRange, KeyWriter, NoPrevious, Record, Stamp, Template};
+use storage::{Key, KeyRange, KeyWriter, Stamp, Template};
 
 use crate::append::user_digest;
 use crate::error::Error;
@@ -95,20 +95,7 @@ pub(crate) struct CountRecord(pub(crate) u64);
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct RootRecord(pub(crate) EventNumber);
 
-macro_rules! first_version {
-    ($($record:ident),*) => {$(
-        impl Record for $record {
-            const VERSION: u8 = 1;
-            type Previous = NoPrevious;
-
-            fn migrate(previous: NoPrevious) -> Self {
-                match previous {}
-            }
-        }
-    )*};
-}
-
-first_version!(RelationRecord, Aggregate, CountRecord, RootRecord);
+storage::first_version!(RelationRecord, Aggregate, CountRecord, RootRecord);
 
 /// Types of relations are chosen by whoever sends events and may be long, so keys hold a part of their hash. Two of one hash
 /// would be listed as one, to the harm of who made them up.
